@@ -1,0 +1,38 @@
+"""SCIM 2.0 provisioning and Microsoft Entra ID single sign-on on a host's own models."""
+
+from .extension import H5magSCIM
+from .protocol.errors import SCIMError
+from .protocol.schemas import ENTERPRISE_USER
+from .provisioning.membership import Membership
+from .provisioning.resources import GroupResource, UserResource
+from .signals import (
+    group_deprovisioned,
+    group_provisioned,
+    group_updated,
+    sso_refused,
+    sso_signed_in,
+    token_issued,
+    token_revoked,
+    user_deprovisioned,
+    user_provisioned,
+    user_updated,
+)
+
+__all__ = [
+    "ENTERPRISE_USER",
+    "GroupResource",
+    "H5magSCIM",
+    "Membership",
+    "SCIMError",
+    "UserResource",
+    "group_deprovisioned",
+    "group_provisioned",
+    "group_updated",
+    "sso_refused",
+    "sso_signed_in",
+    "token_issued",
+    "token_revoked",
+    "user_deprovisioned",
+    "user_provisioned",
+    "user_updated",
+]

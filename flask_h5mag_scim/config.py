@@ -1,0 +1,178 @@
+"""The ``H5MAG_SCIM_…`` values of ``app.config``, checked once at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "H5MAG_SCIM_"
+
+#: Microsoft's clouds and their authorities. Registrations are separate in each.
+MICROSOFT_CLOUDS: Mapping[str, str] = MappingProxyType(
+    {
+        "global": "https://login.microsoftonline.com",
+        "us": "https://login.microsoftonline.us",
+        "china": "https://login.partner.microsoftonline.cn",
+    }
+)
+METADATA_SUFFIX = "/.well-known/openid-configuration"
+
+
+class ConfigurationError(RuntimeError):
+    """The host's configuration is wrong. The message says what to change."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether ``host`` names this machine, where plain http is acceptable."""
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_safe_origin(url: str) -> bool:
+    """Whether ``url`` is https, or plain http on the loopback interface."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username or parts.query or parts.fragment:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text that is not empty")
+    return value
+
+
+def _url_prefix(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        raise ValueError("must begin with / and not end with it, like '/scim/v2'")
+    return value
+
+
+def _public_url(value: Any) -> str:
+    if not isinstance(value, str) or not is_safe_origin(value):
+        raise ValueError("must be the public https address, like 'https://app.h5mag.com'")
+    return value.rstrip("/")
+
+
+def _positive(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return value
+
+
+def _lifetime(value: Any) -> timedelta | None:
+    if isinstance(value, timedelta) and value > timedelta(0):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 36500:
+        return timedelta(days=value)
+    raise ValueError("must be a timedelta, a whole number of days, or None for no end")
+
+
+def _clouds(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a mapping, like {"test": "https://login.example.com"}')
+    for name, authority in value.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+            raise ValueError(f"has {name!r}: a name is 1 to 32 of a-z, 0-9, - and _")
+        if name in MICROSOFT_CLOUDS:
+            raise ValueError(f"may not replace Microsoft's own {name!r}")
+        if not isinstance(authority, str) or not is_safe_origin(authority):
+            raise ValueError(f"has {name!r}: its value must be an https address")
+        is_metadata = authority.endswith(METADATA_SUFFIX)
+        if not is_metadata and urlsplit(authority).path not in ("", "/"):
+            raise ValueError(
+                f"has {name!r}: give the authority without a path, or a metadata address "
+                f"that ends in {METADATA_SUFFIX}"
+            )
+    cleaned = {name: authority.rstrip("/") for name, authority in value.items()}
+    return MappingProxyType({**MICROSOFT_CLOUDS, **cleaned})
+
+
+def _value(default: Any, check: Callable[[Any], Any], *, repr: bool = True) -> Any:
+    return field(default=default, metadata={"check": check}, repr=repr)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The values of one application. A key is the field's name in capitals after
+    ``H5MAG_SCIM_``; ``None`` in ``app.config`` means the default, except for
+    ``H5MAG_SCIM_TOKEN_LIFETIME``, where it means that tokens never end.
+    """
+
+    url_prefix: str = _value("/scim/v2", _url_prefix)
+    page_url_prefix: str = _value("/account/provisioning", _url_prefix)
+    sso_url_prefix: str = _value("/sso", _url_prefix)
+    layout: str = _value("h5mag_scim/layout.html", _text)
+    login_endpoint: str = _value("login", _text)
+    max_results: int = _value(200, _positive)
+    token_lifetime: timedelta | None = _value(timedelta(days=365), _lifetime)
+    public_url: str | None = _value(None, _public_url)
+    support_email: str = _value("support@h5mag.com", _text)
+    oidc_client_id: str | None = _value(None, _text)
+    oidc_client_secret: str | None = _value(None, _text, repr=False)
+    oidc_clouds: Mapping[str, str] = _value(MICROSOFT_CLOUDS, _clouds)
+
+    @property
+    def has_registration(self) -> bool:
+        """Whether the host has a registration at Microsoft that accounts can use."""
+        return self.oidc_client_id is not None
+
+
+def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[str]]:
+    """The checked configuration, and the ``H5MAG_SCIM_…`` keys nobody knows.
+
+    :param values: ``app.config``.
+    :param development: whether the app runs in debug or testing mode, where
+        ``H5MAG_SCIM_PUBLIC_URL`` may be left out.
+    :raises ConfigurationError: naming the key and what it must be.
+    """
+    found: dict[str, Any] = {}
+    known: set[str] = set()
+    for each in fields(Config):
+        key = PREFIX + each.name.upper()
+        known.add(key)
+        if key not in values:
+            continue
+        value = values[key]
+        if value is None:
+            if each.name == "token_lifetime":
+                found[each.name] = None
+            continue
+        try:
+            found[each.name] = each.metadata["check"](value)
+        except ValueError as error:
+            raise ConfigurationError(f"{key} {error}.") from error
+    config = Config(**found)
+    if config.public_url is None and not development:
+        raise ConfigurationError(
+            f"Set {PREFIX}PUBLIC_URL to this application's public https address, like "
+            "'https://app.h5mag.com': the provisioning URL and the redirect URI are made "
+            "from it and never from the Host header."
+        )
+    if (config.oidc_client_id is None) != (config.oidc_client_secret is None):
+        raise ConfigurationError(
+            f"Set both {PREFIX}OIDC_CLIENT_ID and {PREFIX}OIDC_CLIENT_SECRET, or neither: "
+            "they are the two halves of this application's registration at Microsoft."
+        )
+    prefixes = [config.url_prefix, config.page_url_prefix, config.sso_url_prefix]
+    for one in prefixes:
+        for other in prefixes:
+            if one is not other and (one + "/").startswith(other + "/"):
+                raise ConfigurationError(
+                    f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page and "
+                    "SSO prefixes different first parts."
+                )
+    unknown = sorted(key for key in values if key.startswith(PREFIX) and key not in known)
+    return config, unknown

@@ -1,0 +1,160 @@
+"""``H5magSCIM``: what a host creates once and registers on each application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask, url_for
+from flask.blueprints import BlueprintSetupState
+
+from . import cli, config
+from .provisioning.resources import GroupResource, UserResource
+from .records import providers
+from .records.models import Mode, declare, single_key
+from .state import EXTENSION, State, get_state
+from .web import bearer, pages, scim, sso
+
+
+class H5magSCIM:
+    """Provisioning and single sign-on for one host.
+
+    :param db: the host's :class:`flask_sqlalchemy.SQLAlchemy`.
+    :param account: the model of a customer; the tenant.
+    :param user: how SCIM users are stored, a :class:`UserResource`.
+    :param group: how SCIM groups are stored, a :class:`GroupResource`.
+    :param current_account: called without arguments within a request; the account whose
+        page the signed-in user sees, or ``None``.
+    :param find_account: called with a text; the account that an operator means by it in
+        the shell, or ``None``.
+    :param can_manage: called with a user and an account; whether the user may open
+        "Provisioning & SSO" of that account.
+    :param is_licensed: called with an account; whether its plan includes provisioning and
+        single sign-on. Without it SCIM answers 403, the page can only be read and
+        :meth:`sso_url` is ``None``.
+    :raises TypeError: when a model does not fit.
+    :raises ValueError: when the attribute map is wrong; the message says which row.
+
+    One instance serves any number of applications. Its own tables are declared on
+    ``db.Model`` right here, so that migrations and ``db.create_all()`` see them.
+    """
+
+    def __init__(
+        self,
+        db: Any,
+        *,
+        account: type[Any],
+        user: UserResource,
+        group: GroupResource,
+        current_account: Callable[[], Any],
+        find_account: Callable[[str], Any],
+        can_manage: Callable[[Any, Any], bool],
+        is_licensed: Callable[[Any], bool],
+    ) -> None:
+        self.db = db
+        self.account = account
+        self.user = user
+        self.group = group
+        self.current_account = current_account
+        self.find_account = find_account
+        self.can_manage = can_manage
+        self.is_licensed = is_licensed
+        for name in ("current_account", "find_account", "can_manage", "is_licensed"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function.")
+
+        self._account_key = single_key(account)
+        group.attach(user)
+        user.attach(group)
+        self.records = declare(db, account=account, user=user.model)
+        self.Token = self.records.Token
+        self.IdentityProvider = self.records.IdentityProvider
+        self.UserLink = self.records.UserLink
+        self.LogEntry = self.records.LogEntry
+
+        #: Register this on the application; it brings the SCIM routes, the page and the
+        #: single sign-on routes.
+        self.blueprint = Blueprint("h5mag_scim", __name__)
+        self.blueprint.record(self._set_up)
+
+    def init_app(self, app: Flask) -> None:
+        """The same as ``app.register_blueprint(scim.blueprint)``.
+
+        Reads these values of ``app.config``:
+
+        - ``H5MAG_SCIM_PUBLIC_URL``: the public https address; required outside debug and
+          testing
+        - ``H5MAG_SCIM_URL_PREFIX``: ``/scim/v2``
+        - ``H5MAG_SCIM_PAGE_URL_PREFIX``: ``/account/provisioning``
+        - ``H5MAG_SCIM_SSO_URL_PREFIX``: ``/sso``
+        - ``H5MAG_SCIM_LAYOUT``: the template that the pages extend
+        - ``H5MAG_SCIM_LOGIN_ENDPOINT``: the host's login view, ``login``
+        - ``H5MAG_SCIM_MAX_RESULTS``: the most resources in one list, 200
+        - ``H5MAG_SCIM_TOKEN_LIFETIME``: a timedelta or days, 365; ``None`` for no end
+        - ``H5MAG_SCIM_SUPPORT_EMAIL``: whom a customer without a licence asks
+        - ``H5MAG_SCIM_OIDC_CLIENT_ID``, ``H5MAG_SCIM_OIDC_CLIENT_SECRET``: the host's
+          registration at Microsoft
+        - ``H5MAG_SCIM_OIDC_CLOUDS``: more clouds, name to authority
+
+        :raises flask_h5mag_scim.config.ConfigurationError: when one of them is wrong.
+        """
+        app.register_blueprint(self.blueprint)
+
+    def account_key(self, account: Any) -> Any:
+        """The primary key of an account's row."""
+        return getattr(account, self._account_attribute)
+
+    @property
+    def _account_attribute(self) -> str:
+        return str(sa.inspect(self.account).get_property_by_column(self._account_key).key)
+
+    def sso_url(self, account: Any, *, next: str | None = None) -> str | None:
+        """Where the people of ``account`` sign in, or ``None`` for the host's own login.
+
+        :param account: the account's row.
+        :param next: the local path to return to; anything else is dropped.
+        """
+        if account is None or not self.is_licensed(account):
+            return None
+        state = get_state()
+        provider = providers.in_force(state.session, self.records, self.account_key(account))
+        if provider is None or provider.mode != Mode.REDIRECT:
+            return None
+        return url_for(f"{sso.blueprint.name}.login", public_id=provider.public_id, next=next)
+
+    def _set_up(self, setup: BlueprintSetupState) -> None:
+        app = setup.app
+        if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
+            raise config.ConfigurationError(
+                "register_blueprint(scim.blueprint) takes no options: set "
+                "H5MAG_SCIM_URL_PREFIX, H5MAG_SCIM_PAGE_URL_PREFIX and "
+                "H5MAG_SCIM_SSO_URL_PREFIX in app.config instead."
+            )
+        if EXTENSION in app.extensions:
+            raise config.ConfigurationError(
+                "flask_h5mag_scim is registered on this application already."
+            )
+        development = bool(app.debug or app.testing)
+        values, unknown = config.read(app.config, development=development)
+        state = State(scim=self, config=values)
+        app.extensions[EXTENSION] = state
+        for key in unknown:
+            app.logger.warning("%s is not a setting of flask_h5mag_scim; misspelt?", key)
+        if app.config.get("SESSION_COOKIE_SAMESITE") == "Strict":
+            app.logger.warning(
+                "SESSION_COOKIE_SAMESITE is 'Strict': the browser will not send the session "
+                "back from Microsoft and every sign-in will fail. Set it to 'Lax'."
+            )
+        for resource in (self.user, self.group):
+            for advice in resource.advice():
+                app.logger.warning("%s", advice)
+
+        scim.register(app, state)
+        bearer.register(app, state)
+        pages.register(app, state)
+        sso.register(app, state)
+        csrf = app.extensions.get("csrf")
+        if csrf is not None:
+            csrf.exempt(scim.blueprint)
+        app.cli.add_command(cli.group)

@@ -1,0 +1,1 @@
+"""The extension's own tables: tokens, identity providers, links, the log."""

@@ -1,0 +1,234 @@
+"""The extension's own tables, declared on the host's ``db.Model``."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+#: How long a token that was generated and not saved can still be saved.
+DRAFT_LIFETIME = timedelta(minutes=60)
+
+
+def now() -> datetime:
+    """The present, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class UTCDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware time, also on databases that forget the zone (SQLite)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class TokenState(StrEnum):
+    """Where a token stands; read off its timestamps, so that nothing can disagree."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class TokenMixin:
+    """A bearer token of one account. The text itself is never stored."""
+
+    account_id: Any
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    name: Mapped[str] = mapped_column(sa.String(80), default="")
+    #: SHA-256 of the text, hexadecimal: the look-up key. 256 random bits need no slow hash.
+    hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    #: The first 6 characters of the hash: names the token on the page and in the log.
+    fingerprint: Mapped[str] = mapped_column(sa.String(6))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    created_by: Mapped[str] = mapped_column(sa.String(255), default="")
+    activated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_used_ip: Mapped[str | None] = mapped_column(sa.String(45))
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @property
+    def draft_expires_at(self) -> datetime:
+        """Until when a draft can be saved."""
+        return self.created_at + DRAFT_LIFETIME
+
+    def state(self, at: datetime) -> TokenState:
+        """The token's state at the time ``at``. A draft too old to save is expired."""
+        if self.revoked_at is not None:
+            return TokenState.REVOKED
+        if self.activated_at is None:
+            return TokenState.DRAFT if at < self.draft_expires_at else TokenState.EXPIRED
+        if self.expires_at is not None and at >= self.expires_at:
+            return TokenState.EXPIRED
+        return TokenState.ACTIVE
+
+
+class ProviderState(StrEnum):
+    """Settings that serve, and settings that wait for their test, side by side."""
+
+    IN_FORCE = "in_force"
+    PENDING = "pending"
+
+
+class Mode(StrEnum):
+    """How people of an account sign in."""
+
+    OFF = "off"
+    REDIRECT = "redirect"
+
+
+def new_public_id() -> str:
+    """A random name for an account in its sign-on address."""
+    return secrets.token_urlsafe(12)
+
+
+class IdentityProviderMixin:
+    """The Microsoft directory of one account: one row in force, one pending at most."""
+
+    account_id: Any
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    #: Stands in the sign-on address; the same in both rows, so that the address stays.
+    public_id: Mapped[str] = mapped_column(sa.String(32))
+    state: Mapped[str] = mapped_column(sa.String(16))
+    cloud: Mapped[str] = mapped_column(sa.String(32))
+    tenant_id: Mapped[str] = mapped_column(sa.String(36))
+    mode: Mapped[str] = mapped_column(sa.String(16))
+    #: Raised by every change: a sign-in that began under other settings is refused.
+    version: Mapped[int] = mapped_column(sa.Integer)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    updated_by: Mapped[str] = mapped_column(sa.String(255), default="")
+    #: When a test sign-in passed with exactly these settings.
+    tested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (
+            sa.UniqueConstraint("account_id", "state"),
+            sa.UniqueConstraint("public_id", "state"),
+        )
+
+
+class UserLinkMixin:
+    """A host user whom this account's SCIM has written at least once."""
+
+    account_id: Any
+    user_id: Any
+
+    provisioned_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+
+
+class LogEntryMixin:
+    """One thing that happened to an account: a SCIM write, a refusal, a setting."""
+
+    account_id: Any
+
+    id: Mapped[int] = mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True
+    )
+    at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    #: What happened, as ``user.updated``; the list is :class:`.log.Event`.
+    event: Mapped[str] = mapped_column(sa.String(40))
+    #: Who did it: a token by name and fingerprint, or a person.
+    actor: Mapped[str] = mapped_column(sa.String(255), default="")
+    method: Mapped[str | None] = mapped_column(sa.String(10))
+    resource_type: Mapped[str | None] = mapped_column(sa.String(20))
+    resource_id: Mapped[str | None] = mapped_column(sa.String(255))
+    status: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    scim_type: Mapped[str | None] = mapped_column(sa.String(20))
+    detail: Mapped[str | None] = mapped_column(sa.Text)
+    #: Names of the attributes that were written; never their values.
+    paths: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    #: Names of the attributes that were sent and that this host does not keep.
+    ignored: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (sa.Index(None, "account_id", "id"),)
+
+
+@dataclass(frozen=True)
+class Records:
+    """The extension's models on one host's ``db``."""
+
+    Token: type[TokenMixin]
+    IdentityProvider: type[IdentityProviderMixin]
+    UserLink: type[UserLinkMixin]
+    LogEntry: type[LogEntryMixin]
+
+
+def single_key(model: type[Any]) -> sa.Column[Any]:
+    """The one primary key column of ``model``.
+
+    :raises TypeError: when the key has several columns.
+    """
+    mapper: Any = sa.inspect(model)
+    if len(mapper.primary_key) != 1:
+        raise TypeError(
+            f"{model.__name__} has a primary key of several columns; flask_h5mag_scim needs "
+            "one, because a SCIM id is one text."
+        )
+    column: sa.Column[Any] = mapper.primary_key[0]
+    return column
+
+
+def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
+    """Declare the tables on ``db.Model``, their keys typed after the host's.
+
+    :raises RuntimeError: when they are declared on this ``db`` already.
+    """
+    account_key, user_key = single_key(account), single_key(user)
+    shared = {"__module__": __name__}
+    if "__bind_key__" in vars(account):
+        shared["__bind_key__"] = vars(account)["__bind_key__"]
+    if "scim_token" in account_key.table.metadata.tables:
+        raise RuntimeError(
+            "H5magSCIM was already created for this db. Create it once, at import, and "
+            "register that instance on every application."
+        )
+
+    def of_account(**options: Any) -> Any:
+        return mapped_column(sa.ForeignKey(account_key, ondelete="CASCADE"), **options)
+
+    def model(name: str, table: str, mixin: type[Any], **columns: Any) -> Any:
+        namespace = {**shared, "__tablename__": table, **columns}
+        return type(name, (mixin, db.Model), namespace)
+
+    return Records(
+        Token=model("SCIMToken", "scim_token", TokenMixin, account_id=of_account(index=True)),
+        IdentityProvider=model(
+            "SCIMIdentityProvider",
+            "scim_identity_provider",
+            IdentityProviderMixin,
+            account_id=of_account(),
+        ),
+        UserLink=model(
+            "SCIMUser",
+            "scim_user",
+            UserLinkMixin,
+            account_id=of_account(primary_key=True),
+            user_id=mapped_column(
+                sa.ForeignKey(user_key, ondelete="CASCADE"), primary_key=True, index=True
+            ),
+        ),
+        LogEntry=model("SCIMLogEntry", "scim_log", LogEntryMixin, account_id=of_account()),
+    )

@@ -1,0 +1,252 @@
+"""Bearer tokens: issue, activate, verify, revoke.
+
+``none → draft → active → revoked | expired``. *Generate Token* issues a draft, *Save*
+activates it. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .models import Records, TokenMixin, TokenState, now
+
+#: Recognisable, so that secret scanners can find a token that was published.
+PREFIX = "h5mag_scim_"
+_RANDOM_BYTES = 32
+_CHECKSUM_LENGTH = 6
+LENGTH = len(PREFIX) + 43 + _CHECKSUM_LENGTH
+
+#: Two, so that a customer can change the token in Entra without a gap.
+MAX_ACTIVE = 2
+
+#: ``last_used_at`` is information for people; once a minute is enough of it.
+USE_INTERVAL = timedelta(minutes=1)
+
+
+class TokenError(ValueError):
+    """A step that this token, or this account's other tokens, do not allow.
+
+    The message is a sentence for the admin.
+    """
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A token that was found, with its account's row and its state."""
+
+    id: Any
+    account: Any
+    name: str
+    fingerprint: str
+    state: TokenState
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode()).to_bytes(4, "big")
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def generate_text() -> str:
+    """A new token: prefix, 256 random bits, checksum; 60 characters."""
+    body = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    return body + _checksum(body)
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether ``text`` can be a token at all: its length, prefix and checksum fit."""
+    return (
+        len(text) == LENGTH
+        and text.isascii()
+        and text.startswith(PREFIX)
+        and secrets.compare_digest(_checksum(text[:-_CHECKSUM_LENGTH]), text[-_CHECKSUM_LENGTH:])
+    )
+
+
+def hash_text(text: str) -> str:
+    """The look-up key of a token's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def issue(
+    session: Session, records: Records, account_id: Any, *, created_by: str
+) -> tuple[TokenMixin, str]:
+    """A new draft and its text, which exists nowhere else. Discards an older draft."""
+    discard_drafts(session, records, account_id)
+    text = generate_text()
+    digest = hash_text(text)
+    token = records.Token()
+    token.account_id = account_id
+    token.hash = digest
+    token.fingerprint = digest[:6]
+    token.created_by = created_by[:255]
+    session.add(token)
+    session.flush()
+    return token, text
+
+
+def discard_drafts(session: Session, records: Records, account_id: Any) -> bool:
+    """Forget what was generated and not saved. Says whether there was something."""
+    Token = records.Token
+    result: Any = session.execute(
+        sa.delete(Token).where(
+            Token.account_id == account_id,
+            Token.activated_at.is_(None),
+            Token.revoked_at.is_(None),
+        )
+    )
+    return bool(result.rowcount)
+
+
+def listed(session: Session, records: Records, account_id: Any) -> list[TokenMixin]:
+    """The account's saved tokens, newest first."""
+    Token = records.Token
+    found = session.scalars(
+        sa.select(Token)
+        .where(Token.account_id == account_id, Token.activated_at.is_not(None))
+        .order_by(Token.activated_at.desc())
+    )
+    return list(found)
+
+
+def draft(session: Session, records: Records, account_id: Any) -> TokenMixin | None:
+    """The account's unsaved token, also when it is too old to be saved."""
+    Token = records.Token
+    return session.scalar(
+        sa.select(Token)
+        .where(
+            Token.account_id == account_id,
+            Token.activated_at.is_(None),
+            Token.revoked_at.is_(None),
+        )
+        .order_by(Token.created_at.desc())
+        .limit(1)
+    )
+
+
+def get(session: Session, records: Records, account_id: Any, token_id: Any) -> TokenMixin | None:
+    """One token of this account, locked until the transaction ends."""
+    Token = records.Token
+    return session.scalar(
+        sa.select(Token)
+        .where(Token.account_id == account_id, Token.id == token_id)
+        .with_for_update()
+    )
+
+
+def active(session: Session, records: Records, account_id: Any) -> list[TokenMixin]:
+    """The tokens that open the door now, newest first, locked against a second Save."""
+    Token = records.Token
+    at = now()
+    found = session.scalars(
+        sa.select(Token)
+        .where(Token.account_id == account_id, Token.revoked_at.is_(None))
+        .order_by(Token.activated_at.desc())
+        .with_for_update()
+    )
+    return [token for token in found if token.state(at) is TokenState.ACTIVE]
+
+
+def activate(
+    session: Session,
+    records: Records,
+    token: TokenMixin,
+    *,
+    name: str,
+    expires_at: datetime | None,
+) -> None:
+    """Make a draft the token that Entra can use.
+
+    :param name: what the admin calls it; up to 80 characters are kept.
+    :param expires_at: aware; ``None`` for never.
+    :raises TokenError: when it is no draft any more, is older than an hour, or two
+        tokens are active already.
+    """
+    at = now()
+    if token.activated_at is not None:
+        raise TokenError("This token is saved already.")
+    if token.state(at) is not TokenState.DRAFT:
+        raise TokenError(
+            "This token was generated more than an hour ago and was never saved. "
+            "Click Generate Token again."
+        )
+    if len(active(session, records, token.account_id)) >= MAX_ACTIVE:
+        raise TokenError(
+            "Two tokens are active already. Revoke the one that Microsoft Entra no longer "
+            "uses, then save this one."
+        )
+    token.name = name[:80]
+    token.activated_at = at
+    token.expires_at = expires_at
+
+
+def revoke(token: TokenMixin) -> None:
+    """Close the door for this token, from the next request on."""
+    if token.revoked_at is None:
+        token.revoked_at = now()
+
+
+def verify(session: Session, records: Records, account: type[Any], text: str) -> Verified | None:
+    """The token with this text and its account, in one indexed look-up.
+
+    ``None`` for a text that was never issued here; a token that is not active comes back
+    with its state, for the caller to refuse with the right sentence.
+    """
+    if not is_well_formed(text):
+        return None
+    Token = records.Token
+    found = session.execute(
+        _look_up(Token, account), {"scim_token_hash": hash_text(text)}
+    ).one_or_none()
+    if found is None:
+        return None
+    token, owner = found
+    return Verified(
+        id=token.id,
+        account=owner,
+        name=token.name,
+        fingerprint=token.fingerprint,
+        state=token.state(now()),
+        expires_at=token.expires_at,
+        last_used_at=token.last_used_at,
+    )
+
+
+_statements: dict[type[Any], sa.Select[Any]] = {}
+
+
+def _look_up(Token: type[TokenMixin], account: type[Any]) -> sa.Select[Any]:
+    # Built once a host: rebuilding it would cost more than the query itself.
+    statement = _statements.get(Token)
+    if statement is None:
+        statement = _statements[Token] = (
+            sa.select(Token, account)
+            .join(account, sa.inspect(account).primary_key[0] == Token.account_id)
+            .where(Token.hash == sa.bindparam("scim_token_hash"))
+        )
+    return statement
+
+
+def touch(session: Session, records: Records, token: Verified, address: str | None) -> bool:
+    """Note that the token was used now, at most once a minute. Says whether it wrote."""
+    at = now()
+    if token.last_used_at is not None and at - token.last_used_at < USE_INTERVAL:
+        return False
+    Token = records.Token
+    session.execute(
+        sa.update(Token)
+        .where(Token.id == token.id)
+        .values(last_used_at=at, last_used_ip=(address or "")[:45] or None)
+        .execution_options(synchronize_session=False)
+    )
+    return True

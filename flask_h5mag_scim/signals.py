@@ -1,0 +1,54 @@
+"""What happened, told after the commit. Callbacks decide, signals tell.
+
+Each signal is sent with the application as sender and carries ``account``. A receiver
+that raises is logged and the next one still runs: what is committed stays committed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blinker import Namespace, Signal
+from flask import Flask
+
+_signals = Namespace()
+
+#: A user was created through SCIM. Carries ``user`` and ``paths``.
+user_provisioned = _signals.signal("user-provisioned")
+
+#: A user's attributes changed through SCIM. Carries ``user`` and ``paths``.
+user_updated = _signals.signal("user-updated")
+
+#: A user became inactive or was deleted through SCIM. Carries ``user`` and ``paths``
+#: (empty after a deletion).
+user_deprovisioned = _signals.signal("user-deprovisioned")
+
+#: A group was created through SCIM. Carries ``group`` and ``paths``.
+group_provisioned = _signals.signal("group-provisioned")
+
+#: A group's attributes or members changed through SCIM. Carries ``group`` and ``paths``.
+group_updated = _signals.signal("group-updated")
+
+#: A group was deleted through SCIM. Carries ``group`` and ``paths`` (empty).
+group_deprovisioned = _signals.signal("group-deprovisioned")
+
+#: A bearer token was saved and is active from now on. Carries ``token``.
+token_issued = _signals.signal("token-issued")
+
+#: A bearer token was revoked. Carries ``token``.
+token_revoked = _signals.signal("token-revoked")
+
+#: A user came in through single sign-on. Carries ``user``.
+sso_signed_in = _signals.signal("sso-signed-in")
+
+#: A single sign-on was refused. Carries ``reason`` (a code) and ``reference``.
+sso_refused = _signals.signal("sso-refused")
+
+
+def tell(signal: Signal, app: Flask, **evidence: Any) -> None:
+    """Send ``signal`` and let no receiver's failure reach the caller."""
+    for receiver in signal.receivers_for(app):
+        try:
+            receiver(app, **evidence)
+        except Exception:
+            app.logger.exception("a receiver of %s failed", signal)
