@@ -1,0 +1,82 @@
+"""Everything that H5mag tells the extension, on one screen."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask_login import current_user
+from sqlalchemy.orm import Session
+
+from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
+
+from .models import Account, Magazine, Team, TeamMember, User, db
+
+
+class Users(UserResource):
+    """Users whose magazines outlive them."""
+
+    def delete(self, session: Session, obj: User) -> None:
+        """Hand the person's magazines to the account's first owner, then delete the person."""
+        heir = (
+            sa.select(User.id)
+            .where(User.account_id == obj.account_id, User.role == "owner", User.id != obj.id)
+            .order_by(User.created_at, User.id)
+            .limit(1)
+        )
+        session.execute(
+            sa.update(Magazine)
+            .where(Magazine.owner_id == obj.id)
+            .values(owner_id=heir.scalar_subquery())
+            .execution_options(synchronize_session=False)
+        )
+        super().delete(session, obj)
+
+
+def find_account(text: str) -> Account | None:
+    """The account that an operator means, by slug or name."""
+    return db.session.scalar(
+        sa.select(Account).where(sa.or_(Account.slug == text, Account.name == text)).limit(1)
+    )
+
+
+scim = H5magSCIM(
+    db,
+    account=Account,
+    user=Users(
+        User,
+        account="account_id",
+        attributes={
+            "externalId": "external_id",
+            "userName": "username",
+            "active": "active",
+            "displayName": "display_name",
+            'emails[type eq "work"].value': "email",
+            "preferredLanguage": "language",
+            "name.givenName": "first_name",
+            "name.familyName": "last_name",
+            "name.formatted": "full_name",
+            "locale": "locale",
+            "timezone": "timezone",
+            "userType": "user_type",
+            "meta.created": "created_at",
+            "meta.lastModified": "updated_at",
+            "*": "scim_extra",
+        },
+    ),
+    group=GroupResource(
+        Team,
+        account="account_id",
+        attributes={
+            "externalId": "external_id",
+            "displayName": "name",
+            "meta.created": "created_at",
+            "meta.lastModified": "updated_at",
+        },
+        members=Membership(TeamMember, group="team_id", user="user_id"),
+    ),
+    current_account=lambda: getattr(current_user, "account", None),
+    find_account=find_account,
+    can_manage=lambda user, account: (
+        user.account_id == account.id and user.role in {"owner", "admin"}
+    ),
+    is_licensed=lambda account: account.plan == "enterprise",
+)
