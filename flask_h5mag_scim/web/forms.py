@@ -1,0 +1,105 @@
+"""What guards every form and page of the extension: CSRF, role, recent login, headers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from flask import Flask, Response, abort, current_app, redirect, request, session, url_for
+from flask_login import current_user
+
+from ..state import get_state
+from .texts import say
+
+#: The hidden field that carries :func:`csrf_token`. The host's own may stand beside it.
+CSRF_FIELD = "scim_csrf"
+#: How many seconds old an authentication may be for what opens or closes a door.
+RECENT_LOGIN = 10 * 60
+#: The page, where everyone ends who is sent away to sign in.
+PAGE = "h5mag_scim_pages.index"
+
+_CSRF = "_h5mag_scim_csrf"
+_LOGIN_AT = "_h5mag_scim_login_at"
+_ASKED = "_h5mag_scim_asked_to_sign_in"
+
+
+def csrf_token() -> str:
+    """This session's token for the hidden field, made at first use."""
+    token = session.get(_CSRF)
+    if not isinstance(token, str):
+        token = session[_CSRF] = secrets.token_urlsafe(32)
+    return token
+
+
+def check_csrf() -> None:
+    """Refuse, with 400, a form that was not made for this session."""
+    expected = session.get(_CSRF)
+    sent = request.form.get(CSRF_FIELD, "")
+    # As bytes: compare_digest raises on text that is not ASCII.
+    if not isinstance(expected, str) or not secrets.compare_digest(
+        expected.encode(), sent.encode("utf-8", "replace")
+    ):
+        abort(400, description=say("refused.csrf"))
+
+
+def require_manager() -> Any:
+    """The account that the signed-in owner or admin manages.
+
+    Anonymous visitors are sent to the host's login; everyone else gets 403.
+    """
+    if not current_user.is_authenticated:
+        abort(current_app.make_response(current_app.login_manager.unauthorized()))  # type: ignore[attr-defined]  # set by Flask-Login
+    scim = get_state().scim
+    account = scim.current_account()
+    if account is None or not scim.can_manage(current_user._get_current_object(), account):
+        abort(403, description=say("refused.role"))
+    return account
+
+
+def note_login(app: Flask, **evidence: Any) -> None:
+    """Receiver of Flask-Login's ``user_logged_in``: this session was authenticated now."""
+    session[_LOGIN_AT] = int(time.time())
+
+
+def login_is_recent() -> bool:
+    """Whether the person authenticated in this session within the last ten minutes.
+
+    A session that came back from a remember-me cookie has not.
+    """
+    at = session.get(_LOGIN_AT)
+    return isinstance(at, int) and 0 <= time.time() - at <= RECENT_LOGIN
+
+
+def require_recent_login(back: str | None = None) -> None:
+    """Send someone who signed in too long ago to the host's login.
+
+    :param back: the local address to return to; the page when not given.
+    """
+    if login_is_recent():
+        return
+    session[_ASKED] = True
+    endpoint = get_state().config.login_endpoint
+    abort(redirect(url_for(endpoint, next=back or url_for(PAGE)), 303))
+
+
+def returned_from_login() -> bool:
+    """Whether :func:`require_recent_login` sent this person away, and they did sign in.
+
+    True once, so that the page can say that the click has to be repeated.
+    """
+    if _ASKED not in session or not login_is_recent():
+        return False
+    del session[_ASKED]
+    return True
+
+
+def secure_headers(response: Response) -> Response:
+    """Keep a page out of caches, frames and referrers."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Content-Security-Policy"] = (
+        "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+    )
+    return response

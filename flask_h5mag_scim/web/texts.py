@@ -1,0 +1,251 @@
+"""Every text of the page "Provisioning & SSO", in one place, so that Dutch can follow.
+
+Words of Microsoft's tutorial stay exactly as it has them.
+"""
+
+# ruff: noqa: E501, a text is one line, whatever its length.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        # Refusals
+        "refused.csrf": "This form is out of date, so nothing was changed. Go back, reload the page and try again.",
+        "refused.role": "Provisioning & SSO is for the owners and admins of your account. Ask one of them.",
+        "refused.licence": "Provisioning and single sign-on are part of the Enterprise licence, which this account does not have. Nothing was changed. Ask {email}.",
+        # Frame
+        "title": "Provisioning & SSO",
+        "title.error": "Error: {title}",
+        "breadcrumb": "Breadcrumb",
+        "account": "Account",
+        "copy": "Copy",
+        "copied": "{what} copied",
+        "hide": "Hide",
+        "show": "Show",
+        "save": "Save",
+        "discard": "Discard",
+        "never": "Never",
+        "yes": "Yes",
+        "no": "No",
+        "at": "{time} UTC",
+        # Status
+        "status.none": "Not set up",
+        "status.none.why": "Generate a token and paste it into Microsoft Entra to begin.",
+        "status.draft": "Token not saved",
+        "status.draft.why": "Press Save so that Microsoft Entra can use the token.",
+        "status.waiting": "Waiting for Microsoft Entra",
+        "status.waiting.why": "The token is active and has not been used yet.",
+        "status.connected": "Connected",
+        "status.connected.why": "Last request {ago}.",
+        "status.expiring": "Token expires {when}",
+        "status.expiring.why": "Generate a new token before that; two can be active at once.",
+        "status.expired": "Token expired",
+        "status.expired.why": "Microsoft Entra is refused until it has a new token.",
+        # Notes above everything
+        "licence.title": "Provisioning & SSO takes an Enterprise licence",
+        "licence": "You can read this page; its buttons work once the account has the licence. Ask",
+        "signed_in_again": "Thank you, you are signed in again. Please repeat your last step.",
+        "expiring": "The token “{name}” ({fingerprint}) expires {when}. Generate a new one, save it and paste it into Microsoft Entra; then revoke the old one.",
+        "expired": "The token “{name}” ({fingerprint}) has expired and Microsoft Entra is refused. Generate a new token, save it and paste it into Microsoft Entra.",
+        # What was done
+        "done.token": "The token is saved and active.",
+        "done.sso-pending": "Single sign-on is saved. One step left: Test sign-in.",
+        "done.sso-saved": "Single sign-on is saved.",
+        "done.sso-off": "Single sign-on is off. Everyone signs in with their H5mag password.",
+        "done.nothing": "Saved. Nothing had changed.",
+        "done.discarded": "The token was discarded.",
+        "done.revoked": "The token was revoked.",
+        "failed.sso": "The single sign-on settings are not saved: see the message beside the field.",
+        "failed.token": "The token is not saved.",
+        # Provisioning
+        "provisioning": "Provisioning",
+        "provisioning.lead": "Microsoft Entra creates, updates and deactivates the people and teams of this account.",
+        "generate": "Generate Token",
+        "generate.again": "Generate again",
+        "generate.lead": "Generate a token, then paste it and the Provisioning URL into Microsoft Entra.",
+        "generate.rotate": "To replace the token in use: generate a new one, save it, paste it into Microsoft Entra, then revoke the old one.",
+        "generate.sign_in": "You signed in more than ten minutes ago: you will be asked to sign in again first.",
+        "generate.full": "Two tokens are active, and there cannot be a third. Revoke the one that Microsoft Entra no longer uses, then generate a new one.",
+        "url": "Provisioning URL",
+        "url.hint": "Paste it into “Tenant URL” in Microsoft Entra.",
+        "token": "API Token",
+        "token.hint": "Paste it into “Secret Token” in Microsoft Entra.",
+        "token.once": "Shown only once. Not active until you press Save.",
+        "draft.title": "The token {fingerprint} is not saved",
+        "draft": "{who} generated it at {time}, and its text was shown once. If you have copied it, press Save before {until}. If not, generate again.",
+        "draft.old": "{who} generated it at {time}. It was not saved within the hour, so it cannot be saved any more. Generate again.",
+        "draft.gone": "The token on your page no longer exists: it was discarded, or a newer one was generated. Nothing was saved. Generate again.",
+        "name": "Token name",
+        "name.default": "Microsoft Entra ID",
+        "name.hint": "To tell your tokens apart.",
+        "expires": "Expires",
+        "expires.hint": "You are warned here 30 days before.",
+        "expires.never.option": "Never (not advised)",
+        "expires.never.warning": "A token without an end keeps working if it is ever copied. Choose this only if you replace it yourself, regularly.",
+        # Single sign-on
+        "sso": "Single sign-on",
+        "sso.lead": "People of this account sign in on the Microsoft login page. It works with provisioning and without it.",
+        "sso.provider": "SSO Provider",
+        "sso.none": "None (H5mag passwords)",
+        "sso.none.hint": "Everyone signs in with an e-mail address and an H5mag password.",
+        "sso.microsoft": "Microsoft 365 / Microsoft Entra ID",
+        "sso.microsoft.hint": "Redirects people to the Microsoft login page.",
+        "sso.unregistered": "Microsoft cannot be chosen here yet: this H5mag has no registration at Microsoft. Ask",
+        "sso.directory": "Directory (tenant) ID",
+        "sso.directory.hint": "In the Microsoft Entra admin centre: Entra ID, Overview, Tenant ID.",
+        "sso.more": "More settings",
+        "sso.cloud": "Microsoft cloud",
+        "sso.cloud.hint": "Where your directory lives. Leave it as it is if you are not sure.",
+        "cloud.global": "Microsoft (worldwide)",
+        "cloud.us": "Microsoft US Government",
+        "cloud.china": "Microsoft operated by 21Vianet",
+        "sso.redirect_uri": "Redirect URI",
+        "sso.redirect_uri.hint": "Where Microsoft sends people back; Microsoft also calls it “Reply URL”.",
+        "sso.sign_on_url": "Sign-on URL",
+        "sso.sign_on_url.hint": "Paste it into “Sign-on URL” in Microsoft Entra, so that the tile in My Apps works.",
+        "sso.test": "Test sign-in",
+        "sso.test.hint": "Opens a new tab. Tests the saved settings and signs nobody in.",
+        "sso.test.later": "Press Save to store these settings. Then one step is left: Test sign-in, and the redirect begins when the test has passed.",
+        "sso.pending.title": "One step left: Test sign-in",
+        "sso.pending": "The redirect begins when the test has passed. Until then everyone signs in with their H5mag password.",
+        "sso.pending.beside": "The new settings begin when the test has passed. Until then people go on signing in with the directory {tenant}.",
+        "sso.in_force.title": "In force",
+        "sso.in_force": "People are redirected to the Microsoft login page of the directory {tenant}.",
+        "sso.tested": "Last test passed",
+        # Mistakes in the single sign-on form
+        "directory.blank": "Enter your Directory (tenant) ID.",
+        "directory.many": "“{value}” stands for every directory. Enter the ID of your own: only its people may sign in here.",
+        "directory.personal": "This is the directory of personal Microsoft accounts. Enter the ID of your organisation’s own directory.",
+        "directory.url": "This is an address. Enter only the ID: 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
+        "directory.domain": "This is a domain name. Enter the ID instead: in the Microsoft Entra admin centre open Entra ID, Overview, and copy the Tenant ID.",
+        "directory.shape": "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
+        "cloud.unknown": "Choose one of the clouds in the list.",
+        "provider.unknown": "Choose one of the options.",
+        "provider.unregistered": "Microsoft cannot be chosen yet: this H5mag has no registration at Microsoft. Ask {email}.",
+        # Tokens
+        "tokens": "Tokens",
+        "tokens.former": "Former tokens ({count})",
+        "tokens.name": "Name",
+        "tokens.fingerprint": "Fingerprint",
+        "tokens.created": "Created",
+        "tokens.by": "by {who}",
+        "tokens.expires": "Expires",
+        "tokens.used": "Last used",
+        "tokens.used.from": "from {address}",
+        "tokens.unused": "Not yet",
+        "tokens.state": "State",
+        "tokens.action": "Action",
+        "tokens.active": "Active",
+        "tokens.retiring": "Retiring",
+        "tokens.expired": "Expired",
+        "tokens.revoked": "Revoked",
+        "tokens.revoke": "Revoke",
+        "tokens.revoke.which": "token {name}, {fingerprint}",
+        "rotation.safe": "Microsoft Entra has moved to the new token {new}. The retiring one can be revoked.",
+        "rotation.wait": "Microsoft Entra has not used the new token {new} yet: paste it there before you revoke the retiring one.",
+        # Revoke
+        "revoke.title": "Revoke the token “{name}”?",
+        "revoke.lead": "A revoked token never works again. Nothing happens to people and teams that are already here.",
+        "revoke.other": "The other active token goes on working. Make sure that Microsoft Entra uses that one: {name} ({fingerprint}).",
+        "revoke.only": "This is the only token in use. With the next request Microsoft Entra is refused: provisioning stops, its job fails and goes into quarantine. Nobody is created, changed or deactivated until Microsoft Entra has a new token.",
+        "revoke.type": "Type the fingerprint {fingerprint} to confirm",
+        "revoke.wrong": "This is not the fingerprint of the token. It is {fingerprint}.",
+        "revoke.keep": "Keep it",
+        "revoke.confirm": "Revoke token",
+        # Attributes
+        "attributes": "Attributes",
+        "attributes.lead": "What this account keeps of each person. These are the target attributes in Microsoft Entra’s mapping.",
+        "attributes.matching": "Match people by {paths}: what is both supported for filtering and unique.",
+        "attributes.external_id": "Map objectId to externalId: Microsoft Entra’s own default is mailNickname, with which nobody can sign in through Microsoft.",
+        "attributes.name": "Attribute",
+        "attributes.type": "Type",
+        "attributes.filterable": "Supported for filtering",
+        "attributes.unique": "Unique",
+        "attributes.required": "Required",
+        # Activity
+        "activity": "Activity",
+        "activity.lead": "The last {count} things that happened to this account, newest first.",
+        "activity.empty": "Nothing has happened yet.",
+        "activity.time": "Time",
+        "activity.what": "What happened",
+        "activity.result": "Result",
+        "activity.by": "By",
+        "activity.done": "Done",
+        "activity.refused": "Refused",
+        "activity.paths": "Attributes: {paths}",
+        "activity.ignored": "Not kept here: {paths}",
+        "event.user.created": "Created a user",
+        "event.user.updated": "Updated a user",
+        "event.user.deactivated": "Deactivated a user",
+        "event.user.reactivated": "Reactivated a user",
+        "event.user.deleted": "Deleted a user",
+        "event.group.created": "Created a group",
+        "event.group.updated": "Updated a group",
+        "event.group.deleted": "Deleted a group",
+        "event.request.refused": "Refused a request",
+        "event.token.generated": "Generated a token",
+        "event.token.saved": "Saved a token",
+        "event.token.discarded": "Discarded a token that was not saved",
+        "event.token.revoked": "Revoked a token",
+        "event.sso.saved": "Saved the single sign-on settings",
+        "event.sso.in_force": "Put single sign-on in force",
+        "event.sso.off": "Switched single sign-on off",
+        "event.sso.tested": "Tested single sign-on",
+        "event.sso.signed_in": "A user signed in with Microsoft",
+        "event.sso.refused": "Refused a sign-in with Microsoft",
+        # Spans of time
+        "ago.now": "just now",
+        "ago.minutes": "{n} min ago",
+        "ago.hours": "{n} h ago",
+        "ago.day": "1 day ago",
+        "ago.days": "{n} days ago",
+        "in.today": "in less than a day",
+        "in.day": "in 1 day",
+        "in.days": "in {n} days",
+        "span.hours": "{n} hours",
+        "span.day": "1 day",
+        "span.days": "{n} days",
+        "span.year": "1 year",
+        "span.years": "{n} years",
+    }
+)
+
+
+def say(key: str, **values: Any) -> str:
+    """The text of ``key``, with ``values`` in its brackets."""
+    text = TEXTS[key]
+    return text.format(**values) if values else text
+
+
+def ago(past: timedelta) -> str:
+    """How long something is past, roughly."""
+    minutes = int(past.total_seconds() // 60)
+    if minutes < 1:
+        return say("ago.now")
+    if minutes < 60:
+        return say("ago.minutes", n=minutes)
+    if minutes < 48 * 60:
+        return say("ago.hours", n=minutes // 60)
+    return say("ago.days", n=minutes // (24 * 60))
+
+
+def ahead(future: timedelta) -> str:
+    """How far something is ahead, in whole days."""
+    if future.days < 1:
+        return say("in.today")
+    return say("in.day") if future.days == 1 else say("in.days", n=future.days)
+
+
+def span(length: timedelta) -> str:
+    """A length of time, in the largest unit that fits."""
+    years, rest = divmod(length.days, 365)
+    if years and not rest:
+        return say("span.year") if years == 1 else say("span.years", n=years)
+    if length.days:
+        return say("span.day") if length.days == 1 else say("span.days", n=length.days)
+    return say("span.hours", n=max(1, length.seconds // 3600))
