@@ -110,10 +110,24 @@ def put_in_force(session: Session, records: Records, row: IdentityProviderMixin)
     session.flush()
 
 
-def passed(session: Session, records: Records, row: IdentityProviderMixin) -> None:
-    """A test sign-in passed with exactly these settings: they are in force from now on."""
-    row.tested_at = now()
+def passed(session: Session, records: Records, row: IdentityProviderMixin, *, version: int) -> bool:
+    """A test sign-in passed with this version of the settings: they are in force from now on.
+
+    ``False``, and nothing happens, when somebody changed them during the test.
+    """
+    Provider = records.IdentityProvider
+    # In one statement, so that a Save at the same moment cannot slip untested settings in.
+    result: Any = session.execute(
+        sa.update(Provider)
+        .where(Provider.id == row.id, Provider.version == version)
+        .values(tested_at=now())
+        .execution_options(synchronize_session=False)
+    )
+    if not result.rowcount:
+        return False
+    session.refresh(row)
     put_in_force(session, records, row)
+    return True
 
 
 def configure(
