@@ -21,7 +21,6 @@ PAGE = "h5mag_scim_pages.index"
 
 _CSRF = "_h5mag_scim_csrf"
 _LOGIN_AT = "_h5mag_scim_login_at"
-_ASKED = "_h5mag_scim_asked_to_sign_in"
 
 
 def csrf_token() -> str:
@@ -71,27 +70,21 @@ def login_is_recent() -> bool:
     return isinstance(at, int) and 0 <= time.time() - at <= RECENT_LOGIN
 
 
-def require_recent_login(back: str | None = None) -> None:
+def require_recent_login(endpoint: str = PAGE, **values: Any) -> None:
     """Send someone who signed in too long ago to the host's login.
 
-    :param back: the local address to return to; the page when not given.
+    :param endpoint: the page of ours to return to, with its ``values``.
     """
     if login_is_recent():
         return
-    session[_ASKED] = True
-    endpoint = get_state().config.login_endpoint
-    abort(redirect(url_for(endpoint, next=back or url_for(PAGE)), 303))
+    # In the address, not in the session: hosts empty the session when somebody signs in.
+    back = url_for(endpoint, **values, again=1)
+    abort(redirect(url_for(get_state().config.login_endpoint, next=back), 303))
 
 
 def returned_from_login() -> bool:
-    """Whether :func:`require_recent_login` sent this person away, and they did sign in.
-
-    True once, so that the page can say that the click has to be repeated.
-    """
-    if _ASKED not in session or not login_is_recent():
-        return False
-    del session[_ASKED]
-    return True
+    """Whether :func:`require_recent_login` sent this person away, and they did sign in."""
+    return "again" in request.args and login_is_recent()
 
 
 def secure_headers(response: Response) -> Response:
@@ -103,3 +96,12 @@ def secure_headers(response: Response) -> Response:
         "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     )
     return response
+
+
+def actor() -> str:
+    """The signed-in person by user name, for the log and the token."""
+    user = current_user._get_current_object()
+    resource = get_state().scim.user
+    if isinstance(user, resource.model):
+        return str(resource.value(user, "userName") or user.get_id())
+    return str(user.get_id())

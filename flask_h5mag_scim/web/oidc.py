@@ -31,6 +31,7 @@ from joserfc.jws import extract_compact
 
 from ..config import METADATA_SUFFIX, Config
 from ..records.models import IdentityProviderMixin
+from ..state import State
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +72,17 @@ class SignInError(Exception):
     """A sign-in that ends here.
 
     ``reason`` is a code for logs and pages, never a text that somebody else wrote;
-    ``number`` is Microsoft's AADSTS number when there is one.
+    ``number`` is Microsoft's AADSTS number when there is one, and ``object_id`` the person
+    whom Microsoft vouched for before we refused.
     """
 
-    def __init__(self, reason: str, *, number: str | None = None) -> None:
+    def __init__(
+        self, reason: str, *, number: str | None = None, object_id: str | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.number = number
+        self.object_id = object_id
 
 
 class ClaimsRefused(SignInError):  # noqa: N818, it is a verdict, not a fault
@@ -144,6 +149,16 @@ def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
         client_id=config.oidc_client_id,
         client_secret=config.oidc_client_secret,
     )
+
+
+def redirect_uri(state: State) -> str:
+    """The one address that is registered at Microsoft, for every account."""
+    return f"{state.public_url}{state.config.sso_url_prefix}/callback"
+
+
+def sign_on_url(state: State, provider: IdentityProviderMixin) -> str:
+    """Where an account's people begin, and what its admin pastes as *Sign-on URL*."""
+    return f"{state.public_url}{state.config.sso_url_prefix}/{provider.public_id}/login"
 
 
 # The checks

@@ -1,0 +1,903 @@
+"""Sign in with Microsoft: to the directory, back, and the admin's test of the same road.
+
+A sign-in ends signed in, or on a page of ours that says who can do what about it. That
+page never goes to Microsoft by itself, so there are no loops.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BuildError
+
+from ..records import links, log, providers
+from ..records.models import IdentityProviderMixin, Mode, ProviderState
+from ..signals import sso_refused, sso_signed_in, tell
+from ..state import State, get_state
+from . import forms, oidc
+from .oidc import SignInError
+
+blueprint = Blueprint("h5mag_scim_sso", __name__)
+
+#: Seconds from leaving for Microsoft to coming back.
+MAX_DURATION = 600
+#: Sign-ins that may be under way in one browser, and the room they take in its cookie:
+#: browsers drop one of 4096 bytes whole, and the host's own session lives in it too.
+MAX_ATTEMPTS = 5
+MAX_ATTEMPTS_SIZE = 1800
+#: Characters of one query parameter; Microsoft's codes are below 2,000.
+MAX_PARAMETER = 4096
+
+_ATTEMPTS = "_h5mag_scim_sso"
+_RESULT = "_h5mag_scim_sso_test"
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_LOCAL_PATH = re.compile(
+    r"/(?![/\\]|%2f|%5c|%[01][0-9a-f]|%7f)[\x21-\x5b\x5d-\x7e]*", re.IGNORECASE
+)
+
+
+def register(app: Flask, state: State) -> None:
+    """Hang the routes in, and make this application's store of metadata and keys."""
+    state.kept["oidc"] = oidc.Store()
+    app.register_blueprint(blueprint, url_prefix=state.config.sso_url_prefix)
+
+
+def safe_next(text: str | None, *, forbidden_prefixes: Sequence[str]) -> str | None:
+    """``text`` when it is a local path to return to after signing in, else ``None``.
+
+    :param forbidden_prefixes: paths that lead back into a sign-in or out of the session.
+        They are compared as a server reads them, percent-decoded and in any case.
+
+    Werkzeug's ``redirect()`` strips a tab and a leading space, after which ``/\\t/host`` is
+    another host; so only visible ASCII without the backslash passes.
+    """
+    if text is None or len(text) > 500 or not _LOCAL_PATH.fullmatch(text):
+        return None
+    path = unquote(re.split(r"[?#]", text)[0]).casefold()
+    if any(segment in (".", "..") for segment in path.split("/")):
+        return None
+    for prefix in forbidden_prefixes:
+        closed = prefix.rstrip("/").casefold()
+        if path == closed or path.startswith(closed + "/"):
+            return None
+    return text
+
+
+# What is remembered between leaving for Microsoft and coming back
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One sign-in under way, in the browser's session and nowhere else.
+
+    The account is the one of ``provider``: nothing that comes back from Microsoft through
+    the browser has a say in it.
+    """
+
+    state: str
+    nonce: str
+    code_verifier: str
+    #: ``login``, or ``test``, which can never end in a login.
+    purpose: str
+    provider: str
+    version: int
+    public_id: str
+    next: str
+    #: Who began a test.
+    user: str
+    at: int
+
+
+def _attempts() -> list[Attempt]:
+    now = int(time.time())
+    # A cookie of an earlier release may hold another shape.
+    rows = [row for row in session.get(_ATTEMPTS, ()) if len(row) == len(fields(Attempt))]
+    kept = [Attempt(*row) for row in rows]
+    return [each for each in kept if 0 <= now - each.at <= MAX_DURATION]
+
+
+def _keep(attempts: list[Attempt]) -> None:
+    rows = [list(astuple(each)) for each in attempts[-MAX_ATTEMPTS:]]
+    while len(rows) > 1 and len(json.dumps(rows)) > MAX_ATTEMPTS_SIZE:
+        rows.pop(0)
+    session[_ATTEMPTS] = rows
+
+
+def _take(state: str) -> Attempt | None:
+    """The attempt with this state, which can be taken once."""
+    attempts = _attempts()
+    found = next((each for each in attempts if each.state == state), None)
+    if found is not None:
+        _keep([each for each in attempts if each is not found])
+    return found
+
+
+def _begin(
+    provider: IdentityProviderMixin,
+    *,
+    purpose: str,
+    next: str = "",
+    user: str = "",
+    **parameters: str,
+) -> ResponseReturnValue:
+    state = get_state()
+    connection = oidc.connect(state.config, provider)
+    version, public_id, key = provider.version, provider.public_id, provider.id.hex
+    # The directory may be slow: no connection to the database waits for it.
+    state.session.commit()
+    begun = oidc.authorize(
+        connection,
+        state.kept["oidc"],
+        name=_client_name(key),
+        redirect_uri=oidc.redirect_uri(state),
+        **parameters,
+    )
+    attempt = Attempt(
+        state=begun.state,
+        nonce=begun.nonce,
+        code_verifier=begun.code_verifier,
+        purpose=purpose,
+        provider=key,
+        version=version,
+        public_id=public_id,
+        next=next,
+        user=user,
+        at=int(time.time()),
+    )
+    _keep([*_attempts(), attempt])
+    return redirect(begun.url, 303)
+
+
+def _redeem(connection: oidc.Connection, attempt: Attempt) -> dict[str, Any]:
+    state = get_state()
+    state.session.commit()
+    return oidc.redeem(
+        connection,
+        state.kept["oidc"],
+        name=_client_name(attempt.provider),
+        redirect_uri=oidc.redirect_uri(state),
+        nonce=attempt.nonce,
+        code_verifier=attempt.code_verifier,
+    )
+
+
+def _client_name(provider: str) -> str:
+    # Of fixed length and without an underscore, so that no two names share a beginning in
+    # the keys that Authlib makes from them.
+    return f"m{provider}"
+
+
+# The routes
+
+
+@blueprint.before_request
+def _refuse_head() -> None:
+    # Flask answers HEAD with the GET view: a link checker would use up somebody's state.
+    if request.method == "HEAD":
+        abort(405)
+
+
+blueprint.after_request(forms.secure_headers)
+
+
+@blueprint.get("/<public_id>/login")
+def login(public_id: str) -> ResponseReturnValue:
+    """Send the browser to the account's directory.
+
+    ``?next=`` is where to go afterwards, ``?login_hint=`` who is signing in, and ``?again=1``
+    lets the person choose another Microsoft account.
+    """
+    state = get_state()
+    again = request.args.get("again") == "1"
+    target = _safe_next(request.args.get("next"))
+    hint = request.args.get("login_hint", "")
+    found = _by_public_id(public_id)
+    if found is None:
+        return _page("unknown", status=404)
+    provider, account = found
+    public_id = provider.public_id
+    # Microsoft takes one of the two.
+    parameters = {"prompt": "select_account"} if again else {}
+    if not again and 0 < len(hint) <= 254 and hint.isprintable():
+        parameters["login_hint"] = hint
+    try:
+        _check_serves(provider, account)
+        return _begin(provider, purpose="login", next=target or "", **parameters)
+    except SignInError as refusal:
+        # Anybody can ask for this address, so the customer's log does not tell of it.
+        reference = _reference()
+        key = state.scim.account_key(account)
+        _note(refusal, reference, account=key)
+        return _page(refusal.reason, reference=reference, public_id=public_id, next=target)
+
+
+@blueprint.get("/callback")
+def callback() -> ResponseReturnValue:
+    """Take what Microsoft's answer brings, for the attempt that its ``state`` names."""
+    # The state comes first: an error without it is a text from anybody.
+    states = request.args.getlist("state")
+    attempt = _take(states[0]) if len(states) == 1 else None
+    if attempt is None:
+        refusal, reference = SignInError("state"), _reference()
+        _note(refusal, reference)
+        return _page(refusal.reason, reference=reference)
+    if attempt.purpose == "test":
+        return _end_test(attempt)
+    return _end_login(attempt)
+
+
+@blueprint.post("/test")
+def start_test() -> ResponseReturnValue:
+    """Begin *Test sign-in* for the settings that wait for it, or those in force."""
+    state = get_state()
+    account = forms.require_manager()
+    forms.check_csrf()
+    in_force, pending = providers.load(
+        state.session, state.scim.records, state.scim.account_key(account)
+    )
+    provider = pending or in_force
+    if provider is None:
+        return _page("nothing_to_test", status=404)
+    tenant_id = provider.tenant_id
+    try:
+        _check_licence(account)
+        return _begin(provider, purpose="test", user=current_user.get_id(), prompt="select_account")
+    except SignInError as refusal:
+        return _fail_test(account, tenant_id, refusal)
+
+
+@blueprint.get("/test")
+def test_result() -> ResponseReturnValue:
+    """What the last test of this session brought to light."""
+    state = get_state()
+    account = forms.require_manager()
+    result = session.get(_RESULT)
+    if result is None or result["account"] != str(state.scim.account_key(account)):
+        return redirect(url_for(forms.PAGE), 303)
+    return render_template(
+        "h5mag_scim/sso_test.html",
+        layout=state.config.layout,
+        result=result,
+        hint=_hint(result),
+        nobody=NOBODY.get(result.get("nobody", "")),
+        redirect_uri=oidc.redirect_uri(state),
+        page_url=url_for(forms.PAGE),
+    )
+
+
+# The end of a sign-in
+
+
+def _end_login(attempt: Attempt) -> ResponseReturnValue:
+    state = get_state()
+    scim = state.scim
+    try:
+        account, user = _admit(attempt)
+    except SignInError as refusal:
+        return _refuse_login(attempt, refusal)
+    log.record(
+        state.session,
+        scim.records,
+        scim.account_key(account),
+        log.Event.SSO_SIGNED_IN,
+        resource_type="User",
+        resource_id=str(scim.user.key(user)),
+    )
+    state.session.commit()
+    _sign_in(user)
+    tell(sso_signed_in, _app(), account=account, user=user)
+    return redirect(_safe_next(attempt.next) or f"{request.script_root}/", 303)
+
+
+def _admit(attempt: Attempt) -> tuple[Any, Any]:
+    """The account and the user that Microsoft's answer opens.
+
+    :raises SignInError: when it opens nothing.
+    """
+    provider, _ = _serving(attempt)
+    _check_answer()
+    claims = _redeem(oidc.connect(get_state().config, provider), attempt)
+    # Microsoft took its time, and meanwhile all of it may have changed.
+    _, account = _serving(attempt)
+    user = _person(account, oidc.object_id(claims))
+    if not user.is_active:  # Flask-Login's word, which the host may read more strictly
+        raise SignInError("inactive", object_id=oidc.object_id(claims))
+    return account, user
+
+
+def _serving(attempt: Attempt) -> tuple[IdentityProviderMixin, Any]:
+    """The settings with which ``attempt`` began, if they are still the ones that serve."""
+    found = _by_public_id(attempt.public_id)
+    if found is None:
+        raise SignInError("changed")
+    _check_serves(*found)
+    _check_current(attempt, found[0])
+    return found
+
+
+def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue:
+    state = get_state()
+    reference = _reference()
+    found = _by_public_id(attempt.public_id)
+    account = None if found is None else found[1]
+    key = None if account is None else state.scim.account_key(account)
+    _note(refusal, reference, account=key)
+    if account is not None:
+        log.record(
+            state.session,
+            state.scim.records,
+            key,
+            log.Event.SSO_REFUSED,
+            status=STATUS.get(refusal.reason, 403),
+            detail=_detail(refusal, reference),
+        )
+        state.session.commit()
+        tell(sso_refused, _app(), account=account, reason=refusal.reason, reference=reference)
+    return _page(
+        refusal.reason,
+        reference=reference,
+        number=refusal.number,
+        public_id=attempt.public_id,
+        next=_safe_next(attempt.next),
+    )
+
+
+def _sign_in(user: Any) -> None:
+    """Replace the browser's session by a new one of ``user``.
+
+    What was planted in the old one, or belonged to somebody else, is gone; so is a
+    remember-me cookie, which would let the person in later without asking Microsoft.
+    """
+    session.clear()
+    logout_user()  # after clear(): it leaves the word there that drops the cookie
+    login_user(user, remember=False)
+    # Sessions kept on the server have an id, which may have been planted as well.
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if regenerate is not None:
+        regenerate(session)
+
+
+def _end_test(attempt: Attempt) -> ResponseReturnValue:
+    state = get_state()
+    scim = state.scim
+    found = _tested(attempt)
+    if found is None:
+        return _page("test_session")
+    provider, account = found
+    tenant_id = provider.tenant_id
+    try:
+        _check_current(attempt, provider)
+        _check_licence(account)
+        _check_answer()
+        claims = _redeem(oidc.connect(state.config, provider), attempt)
+        found = _tested(attempt)
+        if found is None:
+            raise SignInError("changed")
+        provider, account = found
+        was_pending = provider.state == ProviderState.PENDING
+        if not providers.passed(state.session, scim.records, provider, version=attempt.version):
+            raise SignInError("changed")
+    except SignInError as refusal:
+        return _fail_test(account, tenant_id, refusal)
+    reference = _reference()
+    _log_test(account, f"passed, reference {reference}", status=200)
+    if was_pending:
+        _log_test(account, None, event=log.Event.SSO_IN_FORCE)
+    result = {
+        "passed": True,
+        "took_force": was_pending,
+        "redirects": provider.mode == Mode.REDIRECT,
+        "tenant": tenant_id,
+        "oid": oidc.object_id(claims),
+        "name": _shown(claims.get("preferred_username")),
+    }
+    try:
+        user = _person(account, oidc.object_id(claims))
+    except SignInError as refusal:
+        result["nobody"] = refusal.reason
+    else:
+        result["user"] = _shown(scim.user.value(user, "userName"))
+    return _show_result(account, reference, result)
+
+
+def _tested(attempt: Attempt) -> tuple[IdentityProviderMixin, Any] | None:
+    """The settings under test, when the one who began it is here and still manages them."""
+    state = get_state()
+    scim = state.scim
+    if not current_user.is_authenticated or current_user.get_id() != attempt.user:
+        return None
+    found = providers.by_id(state.session, scim.records, scim.account, UUID(attempt.provider))
+    if found is None or not scim.can_manage(current_user._get_current_object(), found[1]):
+        return None
+    return found
+
+
+def _fail_test(account: Any, tenant_id: str, refusal: SignInError) -> ResponseReturnValue:
+    state = get_state()
+    reference = _reference()
+    _note(refusal, reference, account=state.scim.account_key(account))
+    _log_test(account, "failed: " + _detail(refusal, reference), status=403)
+    result = {
+        "passed": False,
+        "tenant": tenant_id,
+        "reason": refusal.reason,
+        "number": refusal.number,
+    }
+    return _show_result(account, reference, result)
+
+
+def _show_result(account: Any, reference: str, result: dict[str, Any]) -> ResponseReturnValue:
+    # The page has an address of its own: reloading it repeats nothing, and the code is not
+    # left standing in the address bar.
+    state = get_state()
+    key = str(state.scim.account_key(account))
+    state.session.commit()
+    session[_RESULT] = {**result, "account": key, "reference": reference}
+    return redirect(url_for(f"{blueprint.name}.test_result"), 303)
+
+
+# The rules
+
+
+def _by_public_id(public_id: str) -> tuple[IdentityProviderMixin, Any] | None:
+    if not _PUBLIC_ID.fullmatch(public_id):  # PostgreSQL raises for NUL
+        return None
+    state = get_state()
+    return providers.by_public_id(state.session, state.scim.records, state.scim.account, public_id)
+
+
+def _check_licence(account: Any) -> None:
+    if not get_state().scim.is_licensed(account):
+        raise SignInError("licence")
+
+
+def _check_serves(provider: IdentityProviderMixin, account: Any) -> None:
+    """Refuse an account that does not sign in with Microsoft now."""
+    _check_licence(account)
+    if provider.mode != Mode.REDIRECT:
+        raise SignInError("off")
+
+
+def _check_current(attempt: Attempt, provider: IdentityProviderMixin) -> None:
+    """Refuse an attempt that began under other settings."""
+    if provider.id.hex != attempt.provider or provider.version != attempt.version:
+        raise SignInError("changed")
+
+
+def _check_answer() -> None:
+    """Refuse what Microsoft sends instead of a code (OpenID Connect Core §3.1.2.6)."""
+    given = {name: request.args.getlist(name) for name in ("error", "error_description", "code")}
+    if any(len(values) > 1 or len("".join(values)) > MAX_PARAMETER for values in given.values()):
+        raise SignInError("request")
+    if any(given["error"]):
+        reason = "busy" if given["error"][0] in BUSY else "provider"
+        raise SignInError(reason, number=oidc.aadsts("".join(given["error_description"])))
+    if not any(given["code"]):
+        raise SignInError("request")
+
+
+def _person(account: Any, oid: str) -> Any:
+    """The one active user of this account whom its SCIM gave this object id.
+
+    :raises SignInError: when there is none, or more than one. The page says the same for
+        all of it: to a stranger it must not tell who has an account.
+    """
+    state = get_state()
+    scim = state.scim
+    key = scim.account_key(account)
+    found = scim.user.find_all(state.session, key, "externalId", oid, limit=2, ignore_case=True)
+    if not found:
+        raise SignInError("not_provisioned", object_id=oid)
+    if len(found) > 1:
+        raise SignInError("ambiguous", object_id=oid)
+    user = found[0]
+    if not links.is_provisioned(state.session, scim.records, key, scim.user.key(user)):
+        raise SignInError("not_by_scim", object_id=oid)
+    if not scim.user.is_active(user):
+        raise SignInError("inactive", object_id=oid)
+    return user
+
+
+def _safe_next(text: str | None) -> str | None:
+    """``text`` when it is a page of this application that can be opened after signing in."""
+    config = get_state().config
+    root = request.script_root
+    closed = [root + config.sso_url_prefix, root + config.url_prefix]
+    blueprint_of_login, dot, _ = config.login_endpoint.rpartition(".")
+    for endpoint in (config.login_endpoint, f"{blueprint_of_login}{dot}logout"):
+        url = _url(endpoint)
+        if url is not None:
+            closed.append(url)
+    safe = safe_next(text, forbidden_prefixes=closed)
+    if safe is None:
+        return None
+    adapter = current_app.create_url_adapter(request)
+    path = unquote(re.split(r"[?#]", safe)[0]).removeprefix(root)
+    try:
+        if adapter is not None:
+            adapter.match(path, method="GET")
+    except MethodNotAllowed:
+        return None
+    except HTTPException:
+        return safe  # unknown here, and it may well be served in front of this application
+    return safe
+
+
+# Words and traces
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
+def _reference() -> str:
+    """What joins a page, a log entry and a line in the application's log."""
+    return secrets.token_hex(4).upper()
+
+
+def _detail(refusal: SignInError, reference: str) -> str:
+    parts = [refusal.reason, f"reference {reference}"]
+    if refusal.number is not None:
+        parts.append(f"AADSTS{refusal.number}")
+    if refusal.object_id is not None:
+        parts.append(f"object id {refusal.object_id}")
+    return ", ".join(parts)
+
+
+def _note(refusal: SignInError, reference: str, *, account: Any = None) -> None:
+    clock = " (clock skew? compare this server's clock)" if refusal.reason in CLOCK else ""
+    current_app.logger.warning(
+        "sign-in with Microsoft refused: %s%s, account %s",
+        _detail(refusal, reference),
+        clock,
+        account,
+    )
+
+
+def _log_test(
+    account: Any,
+    detail: str | None,
+    *,
+    event: log.Event = log.Event.SSO_TESTED,
+    status: int | None = None,
+) -> None:
+    state = get_state()
+    log.record(
+        state.session,
+        state.scim.records,
+        state.scim.account_key(account),
+        event,
+        actor=forms.actor(),
+        status=status,
+        detail=detail,
+    )
+
+
+def _shown(value: object) -> str | None:
+    """A text from a token that a page can show."""
+    return value[:254] if isinstance(value, str) and value.isprintable() else None
+
+
+def _url(endpoint: str, **values: Any) -> str | None:
+    try:
+        return url_for(endpoint, **values)
+    except BuildError:
+        return None
+
+
+def _page(
+    reason: str,
+    *,
+    reference: str | None = None,
+    number: str | None = None,
+    public_id: str | None = None,
+    next: str | None = None,
+    status: int | None = None,
+) -> ResponseReturnValue:
+    """The page on which a sign-in ends that did not succeed."""
+    config = get_state().config
+    message = MESSAGES[MESSAGE_OF.get(reason, reason)]
+    again = public_id is not None and message.can_try_again
+    body = render_template(
+        "h5mag_scim/sso_message.html",
+        layout=config.layout,
+        title=message.title,
+        text=message.text.format(email=config.support_email),
+        reference=reference,
+        number=number,
+        again_url=url_for(f"{blueprint.name}.login", public_id=public_id, again=1, next=next)
+        if again
+        else None,
+        password_url=_url(config.login_endpoint, password=1, next=next),
+        home_url=f"{request.script_root}/" if current_user.is_authenticated else None,
+    )
+    return body, status or STATUS.get(reason, 403)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a person reads whose sign-in ended."""
+
+    title: str
+    text: str
+    can_try_again: bool = True
+
+
+#: OAuth error codes that pass by themselves (RFC 6749 §4.1.2.1).
+BUSY = frozenset({"temporarily_unavailable", "server_error"})
+
+#: Reasons that a wrong clock on this server would cause.
+CLOCK = frozenset({"clock", "not_yet", "expired", "issued"})
+
+#: Everything else is 403.
+STATUS: Mapping[str, int] = MappingProxyType(
+    {
+        "state": 400,
+        "request": 400,
+        "discovery": 503,
+        "metadata": 503,
+        "keys": 503,
+        "keys_unavailable": 503,
+    }
+)
+
+#: Reasons that share a message.
+MESSAGE_OF: Mapping[str, str] = MappingProxyType(
+    {
+        "cloud": "registration",
+        "client": "registration",
+        "metadata": "discovery",
+        "keys": "discovery",
+        "keys_unavailable": "discovery",
+        "inactive": "not_provisioned",
+        "ambiguous": "not_provisioned",
+        "not_by_scim": "not_provisioned",
+        "timeout": "busy",
+        "answer": "busy",
+        "no_id_token": "busy",
+        "code": "state",
+        "tenant": "token",
+        "issuer": "token",
+        "version": "token",
+        "audience": "token",
+        "party": "token",
+        "nonce": "token",
+        "expired": "token",
+        "issued": "token",
+        "clock": "token",
+        "not_yet": "token",
+        "oid": "token",
+        "claims": "token",
+        "algorithm": "token",
+        "key": "token",
+        "signature": "token",
+    }
+)
+
+MESSAGES: Mapping[str, Message] = MappingProxyType(
+    {
+        "unknown": Message(
+            "This sign-in address is not in use",
+            "Check the address, or sign in from the H5mag start page. The owners and admins of "
+            "your account find the right Sign-on URL under Account, Provisioning & SSO.",
+        ),
+        "off": Message(
+            "Your account does not sign in with Microsoft",
+            "Sign in with your H5mag password. The owners and admins of your account can switch "
+            "Microsoft on under Account, Provisioning & SSO.",
+            can_try_again=False,
+        ),
+        "licence": Message(
+            "Your account does not sign in with Microsoft",
+            "Single sign-on is part of the Enterprise licence. Sign in with your H5mag password. "
+            "For the licence, the owners of your account can ask {email}.",
+            can_try_again=False,
+        ),
+        "registration": Message(
+            "H5mag cannot reach Microsoft in its own name",
+            "H5mag’s registration at Microsoft does not work. Only H5mag can repair that: "
+            "please write to {email} and give the reference. Until then, sign in with your "
+            "H5mag password.",
+        ),
+        "discovery": Message(
+            "Microsoft cannot be reached right now",
+            "The sign-in service of your organisation’s directory did not answer as it "
+            "should. Please try again in a minute. If it goes on, tell your IT administrator.",
+        ),
+        "busy": Message(
+            "Microsoft did not finish the sign-in",
+            "Its answer did not come or could not be used. Please try again in a minute. If it "
+            "goes on, give the reference to your IT administrator.",
+        ),
+        "state": Message(
+            "This sign-in is over",
+            "It was used already, took longer than ten minutes, or was begun in another "
+            "browser. Nothing has changed. Please start again.",
+        ),
+        "request": Message(
+            "This sign-in address is not complete",
+            "Something on the way from Microsoft to H5mag changed it. Nothing has changed here. "
+            "Please start again.",
+        ),
+        "changed": Message(
+            "The settings changed while you were signing in",
+            "An owner or admin of your account has just changed how people sign in. Please start "
+            "again.",
+        ),
+        "provider": Message(
+            "Microsoft did not sign you in",
+            "You can try again, also with another Microsoft account. If it goes on, give the "
+            "reference to your IT administrator, who can see the reason in Microsoft Entra’s "
+            "sign-in logs.",
+        ),
+        "token": Message(
+            "This Microsoft sign-in is not valid here",
+            "It does not belong to your organisation’s directory, to H5mag, or to this moment. "
+            "You can try again with another Microsoft account. If it goes on, give the reference "
+            "to your IT administrator.",
+        ),
+        "not_provisioned": Message(
+            "Your account has not been set up yet",
+            "Microsoft knows you, but there is no active H5mag user for you in this account. "
+            "Your IT administrator can assign you to H5mag in Microsoft Entra; after that it can "
+            "take 40 minutes until you can sign in.",
+        ),
+        "test_session": Message(
+            "The test was not finished",
+            "It belongs to the owner or admin who began it, in the same browser. Sign in to "
+            "H5mag and press Test sign-in again.",
+            can_try_again=False,
+        ),
+        "nothing_to_test": Message(
+            "There is nothing to test yet",
+            "Choose Microsoft 365 / Microsoft Entra ID under Account, Provisioning & SSO and "
+            "press Save first.",
+            can_try_again=False,
+        ),
+    }
+)
+
+#: What a test tells an admin, by reason.
+HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "licence": "Single sign-on is part of the Enterprise licence, which this account does "
+        "not have.",
+        "registration": "H5mag’s own registration at Microsoft is missing. Only H5mag can set "
+        "it up.",
+        "cloud": "H5mag no longer knows the Microsoft cloud of these settings. Choose another "
+        "one under More settings, or ask H5mag.",
+        "client": "Microsoft does not accept the secret of H5mag’s registration. Only H5mag can "
+        "renew it.",
+        "discovery": "No directory answered at this address. Check the Directory (tenant) ID "
+        "and the Microsoft cloud; if they are right, Microsoft may be down: try again later.",
+        "metadata": "The directory describes itself in a way that H5mag does not trust. Check "
+        "the Directory (tenant) ID and the Microsoft cloud.",
+        "keys_unavailable": "Microsoft’s signing keys could not be loaded. Try again in a minute.",
+        "keys": "Microsoft’s list of signing keys has none that may sign for this directory. An "
+        "application with signing keys of its own is not supported.",
+        "changed": "Somebody saved other settings during the test. Test those.",
+        "request": "Microsoft’s answer arrived incomplete. Try again; if it goes on, something "
+        "between Microsoft and H5mag changes addresses.",
+        "provider": "Microsoft ended the sign-in. Its sign-in logs, in Microsoft Entra under "
+        "Monitoring, say why.",
+        "busy": "Microsoft is busy. Try again in a minute.",
+        "timeout": "Microsoft did not answer in time. Try again in a minute.",
+        "answer": "Microsoft’s answer could not be read. Try again in a minute.",
+        "no_id_token": "Microsoft’s answer had no ID token. Try again; if it goes on, tell H5mag.",
+        "code": "Microsoft no longer accepts this sign-in: it was used or took too long. Test "
+        "again.",
+        "tenant": "You signed in to another directory. Choose an account of this directory, or "
+        "correct the Directory (tenant) ID.",
+        "issuer": "The sign-in came from another directory or cloud. Correct the Directory "
+        "(tenant) ID or the Microsoft cloud.",
+        "version": "Microsoft sent a token of version 1. The registration must ask for version 2: "
+        "tell H5mag.",
+        "audience": "The token was made for another application. Tell H5mag.",
+        "party": "The token was made for another application. Tell H5mag.",
+        "nonce": "The token belongs to another sign-in. Test again.",
+        "oid": "The token does not say who signed in: the object id is missing. Make sure that "
+        "the application may use the profile permission.",
+        "expired": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
+        "issued": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
+        "clock": "The token comes from the future: a clock is wrong. Tell H5mag.",
+        "not_yet": "The token comes from the future: a clock is wrong. Tell H5mag.",
+        "claims": "The token does not say what it must. Tell H5mag.",
+        "algorithm": "The token is signed in a way that H5mag does not accept.",
+        "key": "The token is signed with a key that Microsoft does not list. Test again in a "
+        "minute: Microsoft may have changed its keys just now.",
+        "signature": "The token’s signature is not right.",
+    }
+)
+
+#: What an AADSTS number means for an admin. Microsoft changes them: they explain, they never
+#: decide.
+_AADSTS_HINTS: tuple[tuple[str, str], ...] = (
+    (
+        "50011 900971 70004",
+        "This redirect URI is not registered for the application: {redirect_uri}",
+    ),
+    ("700016 70001", "The application is not in this directory, or is disabled there."),
+    (
+        "90002 90038",
+        "There is no such directory in this cloud. Check the Directory (tenant) ID and the "
+        "Microsoft cloud.",
+    ),
+    ("7000215 70002", "The secret of H5mag’s registration is wrong. Only H5mag can renew it."),
+    ("7000222", "The secret of H5mag’s registration has expired. Only H5mag can renew it."),
+    ("700025", "The registration’s platform must be Web, not a public client. Tell H5mag."),
+    ("700027 50012", "Microsoft does not accept H5mag’s certificate. Only H5mag can renew it."),
+    (
+        "50105",
+        "This person is not assigned to the application. Assign them in Microsoft Entra under "
+        "Enterprise applications, Users and groups.",
+    ),
+    (
+        "50020 50034 51004 16000 90072",
+        "This Microsoft account is not in the directory. Choose another account, or invite it as "
+        "a guest.",
+    ),
+    (
+        "65001 90094 90008",
+        "Consent is missing. An administrator of the directory grants it in Microsoft Entra under "
+        "Enterprise applications, Permissions.",
+    ),
+    ("65004", "The person declined. Try again and accept."),
+    (
+        "53000 53001 53003 530032 50131 50158",
+        "A Conditional Access policy of your directory refused the sign-in.",
+    ),
+    (
+        "50053 50055 50057 50126 50144",
+        "Microsoft refused this person: locked, disabled, or a wrong or expired password.",
+    ),
+    ("50196", "Microsoft saw the same sign-in too often in a short time. Wait a few minutes."),
+    ("54005 70008 501481", "This sign-in was used already or took too long. Test again."),
+    ("90033 90006 90024 90055", "Microsoft is busy. Try again in a minute."),
+)
+AADSTS_HINTS: Mapping[str, str] = MappingProxyType(
+    {number: hint for numbers, hint in _AADSTS_HINTS for number in numbers.split()}
+)
+
+#: Why a test that passed found nobody here.
+NOBODY: Mapping[str, str] = MappingProxyType(
+    {
+        "not_provisioned": "Nobody in this account has this object id as externalId yet. Assign "
+        "the person to the application, map objectId to externalId, and start provisioning.",
+        "not_by_scim": "A user of this account has this object id, but Microsoft Entra has not "
+        "provisioned them yet. Start provisioning, and the two are joined.",
+        "inactive": "The user with this object id is deactivated.",
+        "ambiguous": "Several users of this account have this object id as externalId. Correct "
+        "the mapping: it must be unique.",
+    }
+)
+
+
+def _hint(result: Mapping[str, Any]) -> str | None:
+    if result["passed"]:
+        return None
+    hint = AADSTS_HINTS.get(result["number"] or "") or HINTS[result["reason"]]
+    return hint.format(redirect_uri=oidc.redirect_uri(get_state()))
