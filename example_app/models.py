@@ -105,6 +105,16 @@ class User(UserMixin, Model):  # type: ignore[misc]  # Flask-Login has no types
         return self.active
 
     @property
+    def is_manager(self) -> bool:
+        """Whether the person looks after the account: its people, plan and provisioning."""
+        return self.role in {"owner", "admin"}
+
+    @property
+    def can_write(self) -> bool:
+        """Whether the person makes magazines, rather than only reading them."""
+        return self.role != "reader"
+
+    @property
     def label(self) -> str:
         """What the pages call this person."""
         return self.display_name or self.full_name or self.email or self.username
@@ -118,16 +128,9 @@ class User(UserMixin, Model):  # type: ignore[misc]  # Flask-Login has no types
         """Store a salted scrypt hash of ``password``."""
         self.password_hash = generate_password_hash(password)
 
-    def has_password(self, password: str) -> bool:
-        """Whether this is the person's H5mag password.
-
-        Takes as long for people without one, who come in through single sign-on.
-        """
-        return check_password(self.password_hash, password)
-
 
 def check_password(password_hash: str | None, password: str) -> bool:
-    """Compare in the same time whether there is a hash or not, and whoever asks."""
+    """Whether ``password`` fits; ``None``, nobody's hash, takes as long to say no."""
     matches = check_password_hash(password_hash or _NOBODYS_HASH, password)
     return matches and password_hash is not None
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
+from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, SCIMError, UserResource
 
 from .models import Account, Magazine, Team, TeamMember, User, db
 
@@ -16,17 +16,18 @@ class Users(UserResource):
 
     def delete(self, session: Session, obj: User) -> None:
         """Hand the person's magazines to the account's first owner, then delete the person."""
-        heir = (
+        heir = session.scalar(
             sa.select(User.id)
             .where(User.account_id == obj.account_id, User.role == "owner", User.id != obj.id)
             .order_by(User.created_at, User.id)
             .limit(1)
         )
+        if heir is None and obj.role == "owner":
+            raise SCIMError(
+                "This is the account's last owner. Make somebody else an owner in H5mag first."
+            )
         session.execute(
-            sa.update(Magazine)
-            .where(Magazine.owner_id == obj.id)
-            .values(owner_id=heir.scalar_subquery())
-            .execution_options(synchronize_session=False)
+            sa.update(Magazine).where(Magazine.owner_id == obj.id).values(owner_id=heir)
         )
         super().delete(session, obj)
 
@@ -75,8 +76,6 @@ scim = H5magSCIM(
     ),
     current_account=lambda: getattr(current_user, "account", None),
     find_account=find_account,
-    can_manage=lambda user, account: (
-        user.account_id == account.id and user.role in {"owner", "admin"}
-    ),
+    can_manage=lambda user, account: user.account_id == account.id and user.is_manager,
     is_licensed=lambda account: account.plan == "enterprise",
 )
