@@ -12,6 +12,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup, escape
+
 TEXTS: Mapping[str, str] = MappingProxyType(
     {
         # Refusals
@@ -25,9 +27,12 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "account": "Account",
         "copy": "Copy",
         "copied": "{what} copied",
+        "copied.short": "Copied",
         "hide": "Hide",
         "show": "Show",
         "save": "Save",
+        "save.draft": "Makes the token active and stores the settings above.",
+        "save.settings": "Stores the settings above.",
         "discard": "Discard",
         "never": "Never",
         "yes": "Yes",
@@ -116,7 +121,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "sso.pending.beside": "The new settings begin when the test has passed. Until then people go on signing in with the directory {tenant}.",
         "sso.in_force.title": "In force",
         "sso.in_force": "People are redirected to the Microsoft login page of the directory {tenant}.",
-        "sso.tested": "Last test passed",
+        "sso.tested": "The test passed on {time}.",
         # Mistakes in the single sign-on form
         "directory.blank": "Enter your Directory (tenant) ID.",
         "directory.many": "“{value}” stands for every directory. Enter the ID of your own: only its people may sign in here.",
@@ -188,6 +193,14 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "event.group.updated": "Updated a group",
         "event.group.deleted": "Deleted a group",
         "event.request.refused": "Refused a request",
+        "refused.GET": "Refused to read {what}",
+        "refused.POST": "Refused to create {what}",
+        "refused.PUT": "Refused to update {what}",
+        "refused.PATCH": "Refused to update {what}",
+        "refused.DELETE": "Refused to delete {what}",
+        "kind.User": "a user",
+        "kind.Group": "a group",
+        "kind.other": "something",
         "event.token.generated": "Generated a token",
         "event.token.saved": "Saved a token",
         "event.token.discarded": "Discarded a token that was not saved",
@@ -220,6 +233,11 @@ def say(key: str, **values: Any) -> str:
     """The text of ``key``, with ``values`` in its brackets."""
     text = TEXTS[key]
     return text.format(**values) if values else text
+
+
+def say_html(key: str, **values: Any) -> Markup:
+    """The same for templates, where a value may be markup."""
+    return escape(TEXTS[key]).format(**values)
 
 
 def ago(past: timedelta) -> str:

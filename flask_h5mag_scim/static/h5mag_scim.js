@@ -1,0 +1,86 @@
+// Comfort for the page "Provisioning & SSO": copy, hide, local times, refresh after a test.
+// Everything works without it. Texts come from the page.
+"use strict";
+
+(() => {
+  const page = document.querySelector(".h5s");
+  if (!page) return;
+
+  const told = document.getElementById("h5s-told");
+  const tell = (text) => {
+    if (!told) return;
+    told.textContent = "";
+    setTimeout(() => { told.textContent = text; }, 50);
+  };
+
+  // A screen reader announces what changes after the page is there, not what it came with.
+  const arrived = [...page.querySelectorAll(".h5s-note[role=status]")];
+  if (arrived.length) tell(arrived.map((note) => note.textContent.trim()).join(" "));
+
+  const copy = async (input) => {
+    if (navigator.clipboard && window.isSecureContext) {
+      await navigator.clipboard.writeText(input.value);
+      return true;
+    }
+    input.select();
+    return document.execCommand("copy");
+  };
+
+  for (const button of page.querySelectorAll("[data-h5s-copy]")) {
+    const label = button.firstElementChild;
+    const words = label.textContent;
+    let timer;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const input = document.getElementById(button.dataset.h5sCopy);
+      let done = false;
+      try { done = await copy(input); } catch { /* refused: the text is selected instead */ }
+      if (!done) {
+        input.focus();
+        input.select();
+        return;
+      }
+      tell(button.dataset.h5sDone);
+      label.textContent = button.dataset.h5sShort;
+      button.classList.add("h5s-button--done");
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        label.textContent = words;
+        button.classList.remove("h5s-button--done");
+      }, 2000);
+    });
+  }
+
+  for (const button of page.querySelectorAll("[data-h5s-mask]")) {
+    const input = document.getElementById(button.dataset.h5sMask);
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      // Not a password field: browsers would offer to keep the token.
+      const masked = input.classList.toggle("h5s-masked");
+      button.firstElementChild.textContent = masked ? button.dataset.h5sShow : button.dataset.h5sHide;
+    });
+  }
+
+  for (const time of page.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    time.title = time.textContent;
+    time.textContent = at.toLocaleString(document.documentElement.lang || undefined, {
+      dateStyle: "medium",
+      timeStyle: "short",
+    });
+  }
+
+  // The test runs in a tab of its own. Back here, the page shows what it led to, unless
+  // that would throw away a token or what somebody has typed.
+  const test = document.querySelector("form[data-h5s-refresh=yes]");
+  if (test) {
+    let tested = false;
+    let typed = false;
+    test.addEventListener("submit", () => { tested = true; });
+    page.addEventListener("input", () => { typed = true; });
+    document.addEventListener("visibilitychange", () => {
+      if (tested && !typed && document.visibilityState === "visible") location.reload();
+    });
+  }
+})();

@@ -1,0 +1,628 @@
+"""The page "Provisioning & SSO": the token, the SSO provider, what is kept, what happened."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_login import current_user, user_logged_in
+from werkzeug.wrappers import Response as BaseResponse
+
+from .. import signals
+from ..records import log, providers, tokens
+from ..records.models import (
+    IdentityProviderMixin,
+    LogEntryMixin,
+    Mode,
+    ProviderState,
+    TokenMixin,
+    TokenState,
+    now,
+)
+from ..state import State, get_state
+from . import forms, oidc
+from .texts import TEXTS, ago, ahead, say, say_html, span
+
+blueprint = Blueprint(
+    "h5mag_scim_pages", __name__, template_folder="../templates", static_folder="../static"
+)
+
+#: How long before its end a token is warned about.
+WARNING = timedelta(days=30)
+#: How many entries of the log the page shows, and how many tokens that are out of use.
+SHOWN = 20
+
+#: The directory of everybody's personal Microsoft accounts.
+PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
+#: What Microsoft lets stand for a directory; each would let strangers in.
+MANY = frozenset({"common", "organizations", "consumers"})
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
+#: Session keys: the nonces of forms that were used, and what to say on the next page.
+_USED = "_h5mag_scim_used"
+_DONE = "_h5mag_scim_done"
+
+
+def register(app: Flask, state: State) -> None:
+    """Add the page at its prefix and note when people sign in."""
+    app.register_blueprint(blueprint, url_prefix=state.config.page_url_prefix)
+    user_logged_in.connect(forms.note_login, app)
+
+
+@dataclass(frozen=True)
+class SSOForm:
+    """What stands in the single sign-on part of the form."""
+
+    provider: str
+    directory: str
+    cloud: str
+
+    @classmethod
+    def sent(cls) -> SSOForm | None:
+        """What this request sent; ``None`` when it has no single sign-on part."""
+        if "sso_provider" not in request.form:
+            return None
+        return cls(
+            provider=request.form["sso_provider"],
+            directory=request.form.get("directory", "").strip()[:200],
+            cloud=request.form.get("cloud", "global"),
+        )
+
+    @classmethod
+    def stored(
+        cls, in_force: IdentityProviderMixin | None, pending: IdentityProviderMixin | None
+    ) -> SSOForm:
+        """The settings as they were saved last."""
+        row = pending or in_force
+        if row is None:
+            return cls(provider="none", directory="", cloud="global")
+        return cls(
+            provider="none" if row.mode == Mode.OFF else "microsoft",
+            directory=row.tenant_id,
+            cloud=row.cloud,
+        )
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """One choice for how long a token lives."""
+
+    value: str
+    label: str
+    length: timedelta | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The pill in the header: its class, its words and one sentence."""
+
+    tone: str
+    label: str
+    why: str
+
+
+@dataclass
+class Answer:
+    """What a request has to say on the page besides what is stored."""
+
+    #: Sentences beside fields, by field; a problem of ``token`` stands above them.
+    problems: dict[str, str] = field(default_factory=dict)
+    #: What was done, as codes of the catalogue (``done.…``).
+    done: list[str] = field(default_factory=list)
+    #: The draft that was just made and its text, which no other response ever has.
+    draft: TokenMixin | None = None
+    text: str | None = None
+    sso: SSOForm | None = None
+    status: int = 200
+
+
+@blueprint.after_request
+def _secure(response: Response) -> Response:
+    is_static = request.endpoint == f"{blueprint.name}.static"
+    return response if is_static else forms.secure_headers(response)
+
+
+# -- what the routes do ------------------------------------------------------------------
+
+
+@blueprint.get("", strict_slashes=False)
+def index() -> BaseResponse:
+    """The page."""
+    account = forms.require_manager()
+    return _page(account, Answer(done=session.pop(_DONE, [])))
+
+
+@blueprint.get("/generate")
+@blueprint.get("/save")
+@blueprint.get("/discard")
+def back() -> BaseResponse:
+    """Where a form was posted to, typed or reloaded: the page."""
+    return _to_page()
+
+
+@blueprint.post("/generate")
+def generate() -> BaseResponse:
+    """Make a draft and show its text, here and never again."""
+    account = _require_writer()
+    forms.require_recent_login()
+    if not _first_use(request.form.get("nonce", "")):
+        return _to_page()
+    state = get_state()
+    records, key = state.scim.records, state.scim.account_key(account)
+    if len(tokens.active(state.session, records, key)) >= tokens.MAX_ACTIVE:
+        problems = {"token": say("generate.full")}
+        return _page(account, Answer(problems=problems, sso=SSOForm.sent(), status=409))
+    draft, text = tokens.issue(state.session, records, key, created_by=_actor())
+    _log(account, log.Event.TOKEN_GENERATED, detail=draft.fingerprint)
+    state.session.commit()
+    return _page(account, Answer(draft=draft, text=text, sso=SSOForm.sent()))
+
+
+@blueprint.post("/save")
+def save() -> BaseResponse:
+    """Activate the draft, if the form has one, and store the single sign-on settings.
+
+    Neither waits for the other: what is wrong with one is said, and the other is saved.
+    """
+    account = _require_writer()
+    state = get_state()
+    answer = Answer(sso=SSOForm.sent(), status=422)
+    token = None
+    if "draft" in request.form:
+        token = _token(account, request.form["draft"])
+        if token is None:
+            answer.problems["token"] = say("draft.gone")
+            answer.status = 404
+            return _page(account, answer)
+        if not _activate(account, token, answer):
+            token = None
+    if answer.sso is not None:
+        _save_sso(account, answer.sso, answer)
+    state.session.commit()
+    if token is not None:
+        signals.tell(signals.token_issued, _app(), account=account, token=token)
+    if answer.problems:
+        return _page(account, answer)
+    return _to_page(*(answer.done or ["nothing"]))
+
+
+@blueprint.post("/discard")
+def discard() -> BaseResponse:
+    """Forget the draft."""
+    account = _require_writer()
+    state = get_state()
+    key = state.scim.account_key(account)
+    if not tokens.discard_drafts(state.session, state.scim.records, key):
+        return _to_page()
+    _log(account, log.Event.TOKEN_DISCARDED)
+    state.session.commit()
+    return _to_page("discarded")
+
+
+@blueprint.get("/tokens/<uuid:token_id>/revoke")
+def ask_revoke(token_id: uuid.UUID) -> BaseResponse:
+    """Say what stops, and ask."""
+    account = forms.require_manager()
+    token = _saved_token(account, token_id)
+    if token.state(now()) is not TokenState.ACTIVE:
+        return _to_page()
+    return _revoke_page(account, token)
+
+
+@blueprint.post("/tokens/<uuid:token_id>/revoke")
+def revoke(token_id: uuid.UUID) -> BaseResponse:
+    """Close the door for one token. The only one in use asks for its fingerprint."""
+    account = _require_writer()
+    forms.require_recent_login(f"{blueprint.name}.ask_revoke", token_id=token_id)
+    token = _saved_token(account, token_id)
+    if token.state(now()) is not TokenState.ACTIVE:
+        return _to_page()
+    typed = request.form.get("fingerprint", "").strip().lower()
+    if not _others(account, token) and typed != token.fingerprint:
+        return _revoke_page(account, token, typed=typed)
+    tokens.revoke(token)
+    _log(account, log.Event.TOKEN_REVOKED, detail=token.fingerprint)
+    state = get_state()
+    state.session.commit()
+    signals.tell(signals.token_revoked, _app(), account=account, token=token)
+    return _to_page("revoked")
+
+
+# -- their steps -------------------------------------------------------------------------
+
+
+def _require_writer() -> Any:
+    """The account, when this request may change it."""
+    account = forms.require_manager()
+    state = get_state()
+    if not state.scim.is_licensed(account):
+        abort(403, description=say("refused.licence", email=state.config.support_email))
+    forms.check_csrf()
+    return account
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
+def _actor() -> str:
+    """The signed-in person by user name, for the log and the token."""
+    user = current_user._get_current_object()
+    resource = get_state().scim.user
+    if isinstance(user, resource.model):
+        return str(resource.value(user, "userName") or user.get_id())
+    return str(user.get_id())
+
+
+def _log(account: Any, event: log.Event, *, detail: str | None = None) -> None:
+    state = get_state()
+    key = state.scim.account_key(account)
+    log.record(state.session, state.scim.records, key, event, actor=_actor(), detail=detail)
+
+
+def _to_page(*done: str) -> BaseResponse:
+    if done:
+        session[_DONE] = list(done)
+    return redirect(url_for(forms.PAGE), 303)
+
+
+def _first_use(nonce: str) -> bool:
+    """Whether this very form comes for the first time; a reload sends it again."""
+    used: list[str] = session.get(_USED, [])
+    if not _NONCE.fullmatch(nonce) or nonce in used:
+        return False
+    session[_USED] = [*used, nonce][-10:]
+    return True
+
+
+def _token(account: Any, text: str) -> TokenMixin | None:
+    try:
+        token_id = uuid.UUID(text)
+    except ValueError:
+        return None
+    state = get_state()
+    key = state.scim.account_key(account)
+    return tokens.get(state.session, state.scim.records, key, token_id)
+
+
+def _saved_token(account: Any, token_id: uuid.UUID) -> TokenMixin:
+    token = _token(account, str(token_id))
+    if token is None or token.activated_at is None:
+        abort(404)
+    return token
+
+
+def _others(account: Any, token: TokenMixin) -> list[TokenMixin]:
+    """The tokens that stay active without this one."""
+    state = get_state()
+    key = state.scim.account_key(account)
+    active = tokens.active(state.session, state.scim.records, key)
+    return [other for other in active if other.id != token.id]
+
+
+def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
+    """Make the draft active. Says whether this request did it."""
+    if token.activated_at is not None:  # the form was sent twice; it is saved
+        return False
+    name = " ".join(request.form.get("name", "").split()) or say("name.default")
+    choices = _lifetimes()
+    wanted = request.form.get("expires", choices[0].value)
+    lifetime = next((choice for choice in choices if choice.value == wanted), None)
+    if lifetime is None:
+        abort(400)
+    expires_at = None if lifetime.length is None else now() + lifetime.length
+    state = get_state()
+    try:
+        tokens.activate(state.session, state.scim.records, token, name=name, expires_at=expires_at)
+    except tokens.TokenError as error:
+        answer.problems["token"] = str(error)
+        return False
+    _log(account, log.Event.TOKEN_SAVED, detail=token.fingerprint)
+    answer.done.append("token")
+    return True
+
+
+def _lifetimes() -> list[Lifetime]:
+    """How long a token may live, the configured default first."""
+    default = get_state().config.token_lifetime
+    lengths: list[timedelta | None] = [timedelta(days=n) for n in (365, 90, 180, 730)]
+    if default not in lengths:
+        lengths.append(default)
+    lengths.sort(key=lambda length: (length != default, length is None, length or timedelta()))
+    if None not in lengths:
+        lengths.append(None)
+    return [
+        Lifetime("never", say("expires.never.option"), None)
+        if length is None
+        else Lifetime(f"{length.total_seconds():.0f}", span(length), length)
+        for length in lengths
+    ]
+
+
+def check_directory(text: str) -> str | None:
+    """What is wrong with ``text`` as a directory id, as a code of the catalogue."""
+    value = text.strip().lower()
+    if not value:
+        return "directory.blank"
+    if value in MANY:
+        return "directory.many"
+    if value == PERSONAL:
+        return "directory.personal"
+    if _GUID.fullmatch(value):
+        return None
+    if "/" in value or ":" in value:
+        return "directory.url"
+    return "directory.domain" if "." in value or "@" in value else "directory.shape"
+
+
+def _save_sso(account: Any, sso: SSOForm, answer: Answer) -> None:
+    """Store the single sign-on settings, or say beside each field what is wrong."""
+    state = get_state()
+    records, key = state.scim.records, state.scim.account_key(account)
+    match sso.provider:
+        case "none":
+            if providers.switch_off(state.session, records, key, by=_actor()):
+                _log(account, log.Event.SSO_OFF)
+                answer.done.append("sso-off")
+        case "microsoft" if not state.config.has_registration:
+            email = state.config.support_email
+            answer.problems["sso_provider"] = say("provider.unregistered", email=email)
+        case "microsoft":
+            wrong = check_directory(sso.directory)
+            if wrong is not None:
+                answer.problems["directory"] = say(wrong, value=sso.directory)
+            if sso.cloud not in state.config.oidc_clouds:
+                answer.problems["cloud"] = say("cloud.unknown")
+            if not answer.problems.keys() & {"directory", "cloud"}:
+                _save_microsoft(account, sso, answer)
+        case _:
+            answer.problems["sso_provider"] = say("provider.unknown")
+
+
+def _save_microsoft(account: Any, sso: SSOForm, answer: Answer) -> None:
+    state = get_state()
+    records, key = state.scim.records, state.scim.account_key(account)
+
+    def versions() -> set[tuple[Any, int]]:
+        rows = providers.load(state.session, records, key)
+        return {(row.id, row.version) for row in rows if row is not None}
+
+    before = versions()
+    row = providers.save(
+        state.session,
+        records,
+        key,
+        cloud=sso.cloud,
+        tenant_id=sso.directory.lower(),
+        mode=Mode.REDIRECT,
+        by=_actor(),
+    )
+    if versions() == before:
+        return
+    _log(account, log.Event.SSO_SAVED, detail=f"{row.tenant_id} ({row.cloud})")
+    is_pending = row.state == ProviderState.PENDING
+    answer.done.append("sso-pending" if is_pending else "sso-saved")
+
+
+# -- what the page shows -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """An account's tokens, sorted by what they mean to its admin."""
+
+    #: Newest first. All but the first are retiring.
+    active: list[TokenMixin]
+    #: Revoked and expired, newest first.
+    former: list[TokenMixin]
+    draft: TokenMixin | None
+    draft_can_be_saved: bool
+
+    @classmethod
+    def of(cls, account: Any, at: datetime, draft: TokenMixin | None) -> Tokens:
+        """Those of ``account`` at the time ``at``; ``draft`` when it was just made."""
+        state = get_state()
+        records, key = state.scim.records, state.scim.account_key(account)
+        saved = tokens.listed(state.session, records, key)
+        draft = draft or tokens.draft(state.session, records, key)
+        is_active = [token.state(at) is TokenState.ACTIVE for token in saved]
+        return cls(
+            active=[token for token, active in zip(saved, is_active, strict=True) if active],
+            former=[token for token, active in zip(saved, is_active, strict=True) if not active],
+            draft=draft,
+            draft_can_be_saved=draft is not None and draft.state(at) is TokenState.DRAFT,
+        )
+
+    @property
+    def last_used(self) -> TokenMixin | None:
+        """The active token that was used last."""
+        used = [token for token in self.active if token.last_used_at is not None]
+        return max(used, key=lambda token: token.last_used_at or token.created_at, default=None)
+
+    def expiring(self, at: datetime) -> TokenMixin | None:
+        """The token that ends soon, of the newest and the one in use."""
+        soon = [
+            token
+            for token in (*self.active[:1], self.last_used)
+            if token and token.expires_at and token.expires_at - at <= WARNING
+        ]
+        return min(soon, key=lambda token: token.expires_at or at, default=None)
+
+    def expired(self, at: datetime) -> TokenMixin | None:
+        """The token whose end left Microsoft Entra without one."""
+        if self.active or not self.former:
+            return None
+        last = self.former[0]
+        return last if last.state(at) is TokenState.EXPIRED else None
+
+    def status(self, at: datetime) -> Status:
+        """The one thing to know."""
+        last_used = self.last_used
+        if self.draft_can_be_saved:
+            return _status("warn", "draft")
+        if self.expired(at):
+            return _status("bad", "expired")
+        if (expiring := self.expiring(at)) and expiring.expires_at:
+            return _status("warn", "expiring", when=ahead(expiring.expires_at - at))
+        if last_used and last_used.last_used_at:
+            return _status("ok", "connected", ago=ago(at - last_used.last_used_at))
+        return _status("wait", "waiting") if self.active else _status("off", "none")
+
+    @property
+    def rotation(self) -> str | None:
+        """With two tokens: whether the retiring one is still needed, in words."""
+        if len(self.active) < 2 or self.last_used is None:
+            return None
+        newest = self.active[0]
+        key = "rotation.safe" if self.last_used is newest else "rotation.wait"
+        return say(key, new=newest.fingerprint)
+
+
+def _status(tone: str, key: str, **values: str) -> Status:
+    return Status(tone, say(f"status.{key}", **values), say(f"status.{key}.why", **values))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One entry of the log in words."""
+
+    at: datetime
+    what: str
+    notes: Sequence[str]
+    refused: bool
+    result: str
+    by: str
+
+    @classmethod
+    def of(cls, entry: LogEntryMixin) -> Activity:
+        """``entry`` in words. It has names of attributes only, so these can be shown."""
+        refused = entry.event.endswith(".refused") or (entry.status or 0) >= 400
+        what = TEXTS.get(f"event.{entry.event}", entry.event)
+        if entry.event == log.Event.REFUSED and f"refused.{entry.method}" in TEXTS:
+            kind = TEXTS.get(f"kind.{entry.resource_type}", say("kind.other"))
+            what = say(f"refused.{entry.method}", what=kind)
+        notes = [entry.detail] if entry.detail else []
+        for key, paths in (("paths", entry.paths), ("ignored", entry.ignored)):
+            if paths:
+                notes.append(say(f"activity.{key}", paths=", ".join(paths)))
+        code = " ".join(str(part) for part in (entry.status, entry.scim_type) if part)
+        result = say("activity.refused") if refused else say("activity.done")
+        return cls(
+            at=entry.at,
+            what=what,
+            notes=notes,
+            refused=refused,
+            result=f"{result} ({code})" if refused and code else result,
+            by=entry.actor,
+        )
+
+
+def _page(account: Any, answer: Answer) -> BaseResponse:
+    state = get_state()
+    config, scim = state.config, state.scim
+    key = scim.account_key(account)
+    at = now()
+    held = Tokens.of(account, at, answer.draft)
+    in_force, pending = providers.load(state.session, scim.records, key)
+    redirecting = in_force if in_force is not None and in_force.mode != Mode.OFF else None
+    known = pending or in_force
+    lifetimes = _lifetimes()
+    attributes = scim.user.map.rows()
+    entries = log.recent(state.session, scim.records, key, limit=SHOWN)
+    return _render(
+        "provisioning.html",
+        account,
+        status=answer.status,
+        problems=answer.problems,
+        done=answer.done,
+        signed_in_again=forms.returned_from_login(),
+        recent_login=forms.login_is_recent(),
+        at=at,
+        held=held,
+        pill=held.status(at),
+        expiring=held.expiring(at),
+        expired=held.expired(at),
+        ahead=ahead,
+        full=len(held.active) >= tokens.MAX_ACTIVE,
+        nonce=secrets.token_urlsafe(16),
+        text=answer.text,
+        provisioning_url=state.provisioning_url,
+        name=request.form.get("name") or say("name.default"),
+        lifetimes=lifetimes,
+        expires=request.form.get("expires", lifetimes[0].value),
+        sso=answer.sso or SSOForm.stored(in_force, pending),
+        redirecting=redirecting,
+        pending=pending,
+        testable=pending or redirecting,
+        has_registration=config.has_registration,
+        clouds=_clouds(config.oidc_clouds),
+        redirect_uri=oidc.redirect_uri(state),
+        sign_on_url=None if known is None else oidc.sign_on_url(state, known),
+        attributes=attributes,
+        matching=[row.path for row in attributes if row.filterable and row.unique],
+        activity=[Activity.of(entry) for entry in entries],
+        shown=SHOWN,
+    )
+
+
+def _account_url() -> str | None:
+    """The host's page above this one, when it has one."""
+    parent = get_state().config.page_url_prefix.rpartition("/")[0]
+    adapter = current_app.create_url_adapter(request)
+    if not parent or adapter is None or not adapter.test(parent, "GET"):
+        return None
+    return f"{request.script_root}{parent}"
+
+
+def _clouds(clouds: Mapping[str, str]) -> dict[str, str]:
+    """The clouds that can be chosen, with the words for them."""
+    return {name: TEXTS.get(f"cloud.{name}", name) for name in clouds}
+
+
+def _revoke_page(account: Any, token: TokenMixin, *, typed: str | None = None) -> BaseResponse:
+    """The question before a token is revoked; again, when ``typed`` was wrong."""
+    return _render(
+        "revoke.html",
+        account,
+        status=200 if typed is None else 422,
+        token=token,
+        others=_others(account, token),
+        typed=typed,
+        signed_in_again=forms.returned_from_login(),
+        recent_login=forms.login_is_recent(),
+    )
+
+
+def _render(template: str, account: Any, *, status: int, **values: Any) -> BaseResponse:
+    state = get_state()
+    page = render_template(
+        f"h5mag_scim/{template}",
+        layout=state.config.layout,
+        say=say_html,
+        account_url=_account_url(),
+        scim_csrf=forms.csrf_token(),
+        licensed=state.scim.is_licensed(account),
+        support_email=state.config.support_email,
+        **values,
+    )
+    return make_response(page, status)
