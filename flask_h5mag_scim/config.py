@@ -101,7 +101,8 @@ def _clouds(value: Any) -> Mapping[str, str]:
 
 
 def _value(default: Any, check: Callable[[Any], Any], *, repr: bool = True) -> Any:
-    return field(default=default, metadata={"check": check}, repr=repr)
+    # A factory, because dataclasses take a read-only mapping for a mutable default.
+    return field(default_factory=lambda: default, metadata={"check": check}, repr=repr)
 
 
 @dataclass(frozen=True)

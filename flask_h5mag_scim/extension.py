@@ -14,7 +14,7 @@ from .provisioning.resources import GroupResource, UserResource
 from .records import providers
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import bearer, pages, scim, sso
+from .web import pages, scim, sso
 
 
 class H5magSCIM:
@@ -151,7 +151,6 @@ class H5magSCIM:
                 app.logger.warning("%s", advice)
 
         scim.register(app, state)
-        bearer.register(app, state)
         pages.register(app, state)
         sso.register(app, state)
         csrf = app.extensions.get("csrf")

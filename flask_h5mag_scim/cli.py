@@ -1,0 +1,199 @@
+"""``flask scim …``: the operator's commands; what the page does, done from the shell."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+
+from . import signals
+from .records import log, providers, tokens
+from .records.log import Event
+from .records.models import Mode, TokenState, now
+from .state import State, get_state
+
+OPERATOR = "operator (shell)"
+
+group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
+token_group = AppGroup("token", help="The bearer tokens that Microsoft Entra uses.")
+sso_group = AppGroup("sso", help="How the people of an account sign in.")
+group.add_command(token_group)
+group.add_command(sso_group)
+
+
+def _for_account(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--account``, as :class:`State`, the account's row and its key."""
+
+    @click.option(
+        "--account", required=True, metavar="NAME", help="The account, as the host finds it."
+    )
+    @with_appcontext
+    def run(account: str, **options: Any) -> None:
+        state = get_state()
+        found = state.scim.find_account(account)
+        if found is None:
+            raise click.ClickException(f"There is no account {account!r}.")
+        command(state, found, state.scim.account_key(found), **options)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    return run
+
+
+@token_group.command("create")
+@click.option(
+    "--name", required=True, help="What the token is called on the page, up to 80 characters."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 36500),
+    help="Days until it expires; as configured if left out.",
+)
+@_for_account
+def token_create(state: State, account: Any, account_id: Any, name: str, days: int | None) -> None:
+    """Create an active token and print it, and nothing else, on standard output.
+
+    It is shown only this once.
+    """
+    session, records = state.session, state.scim.records
+    lifetime = state.config.token_lifetime
+    if days is not None:
+        lifetime = timedelta(days=days)
+    try:
+        token, text = tokens.issue(session, records, account_id, created_by=OPERATOR)
+        tokens.activate(
+            session, records, token, name=name, expires_at=now() + lifetime if lifetime else None
+        )
+    except tokens.TokenError as error:
+        session.rollback()
+        raise click.ClickException(str(error)) from error
+    detail = f"{token.name} ({token.fingerprint})"
+    log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=detail)
+    session.commit()
+    signals.tell(signals.token_issued, _app(), account=account, token=token)
+    click.echo(text)
+
+
+@token_group.command("list")
+@_for_account
+def token_list(state: State, account: Any, account_id: Any) -> None:
+    """List the saved tokens, newest first."""
+    found = tokens.listed(state.session, state.scim.records, account_id)
+    if not found:
+        click.echo("No token is saved for this account.", err=True)
+        return
+    at = now()
+    rows = [("FINGERPRINT", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED")]
+    rows += [
+        (
+            token.fingerprint,
+            token.name,
+            str(token.state(at)),
+            _time(token.created_at),
+            _time(token.expires_at),
+            _time(token.last_used_at),
+        )
+        for token in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@token_group.command("revoke")
+@click.argument("fingerprint")
+@_for_account
+def token_revoke(state: State, account: Any, account_id: Any, fingerprint: str) -> None:
+    """Revoke the active token with this FINGERPRINT (6 characters; see "token list")."""
+    session, records = state.session, state.scim.records
+    at = now()
+    found = [
+        token
+        for token in tokens.listed(session, records, account_id)
+        if token.fingerprint == fingerprint.lower() and token.state(at) is TokenState.ACTIVE
+    ]
+    if len(found) != 1:
+        raise click.ClickException(f"No active token has the fingerprint {fingerprint!r}.")
+    token = found[0]
+    tokens.revoke(token)
+    detail = f"{token.name} ({token.fingerprint})"
+    log.record(session, records, account_id, Event.TOKEN_REVOKED, actor=OPERATOR, detail=detail)
+    session.commit()
+    signals.tell(signals.token_revoked, _app(), account=account, token=token)
+    click.echo(f"Revoked {detail}.", err=True)
+
+
+@sso_group.command("configure")
+@click.option(
+    "--cloud", default="global", show_default=True, help="A name in H5MAG_SCIM_OIDC_CLOUDS."
+)
+@click.option("--tenant", required=True, metavar="GUID", help="The directory (tenant) id.")
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.REDIRECT.value,
+    show_default=True,
+    help="redirect: people go to Microsoft as soon as they are known. off: passwords.",
+)
+@_for_account
+def sso_configure(
+    state: State, account: Any, account_id: Any, cloud: str, tenant: str, mode: str
+) -> None:
+    """Put a directory in force at once, without a test sign-in."""
+    config = state.config
+    if cloud not in config.oidc_clouds:
+        known = ", ".join(sorted(config.oidc_clouds))
+        raise click.ClickException(f"There is no cloud {cloud!r}; known are {known}.")
+    try:
+        tenant_id = str(uuid.UUID(tenant))
+    except ValueError:
+        raise click.ClickException(
+            f"{tenant!r} is no tenant id: it is a GUID, Entra shows it as Directory (tenant) ID."
+        ) from None
+    if not config.has_registration:
+        raise click.ClickException(
+            "This application has no registration at Microsoft: set H5MAG_SCIM_OIDC_CLIENT_ID "
+            "and H5MAG_SCIM_OIDC_CLIENT_SECRET."
+        )
+    session, records = state.session, state.scim.records
+    providers.configure(
+        session,
+        records,
+        account_id,
+        cloud=cloud,
+        tenant_id=tenant_id,
+        mode=Mode(mode),
+        by=OPERATOR,
+    )
+    detail = f"{cloud} {tenant_id}, {mode}"
+    log.record(session, records, account_id, Event.SSO_IN_FORCE, actor=OPERATOR, detail=detail)
+    session.commit()
+    click.echo(f"In force: {detail}.", err=True)
+
+
+@sso_group.command("off")
+@_for_account
+def sso_off(state: State, account: Any, account_id: Any) -> None:
+    """Let the people of an account sign in with their passwords again: the way out of a
+    lock-out."""
+    session, records = state.session, state.scim.records
+    if providers.switch_off(session, records, account_id, by=OPERATOR):
+        log.record(session, records, account_id, Event.SSO_OFF, actor=OPERATOR)
+        session.commit()
+        click.echo("Single sign-on is off.", err=True)
+    else:
+        click.echo("Single sign-on was off already.", err=True)
+
+
+def _app() -> Any:
+    return current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
+
+
+def _time(value: datetime | None) -> str:
+    return "never" if value is None else value.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,139 @@
+"""The messages of RFC 7644: JSON bodies, PatchOp, ListResponse, query parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from .errors import InvalidSyntax, InvalidValue
+from .patch import PATCH_OP
+
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+#: More levels than any SCIM body has; Python's reader itself gives up much later.
+MAX_DEPTH = 20
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in a request's body.
+
+    :raises InvalidSyntax: when it is no JSON, or no object.
+    :raises InvalidValue: when it holds a text that no database stores.
+    """
+    try:
+        body = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise InvalidSyntax("The body of the request is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise InvalidSyntax("The body of the request must be a JSON object.")
+    _check(body, 0, escaped=b"\\u" in data)
+    return body
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check(value: Any, depth: int, *, escaped: bool) -> None:
+    # NUL and halves of surrogate pairs can only come in as escapes; PostgreSQL and UTF-8
+    # have no place for them.
+    if isinstance(value, str):
+        if escaped and ("\x00" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+            raise InvalidValue("A text in the body holds a character that cannot be stored.")
+    elif isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise InvalidSyntax(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        if isinstance(value, dict):
+            for key in value:
+                _check(key, depth + 1, escaped=escaped)
+            value = list(value.values())
+        for part in value:
+            _check(part, depth + 1, escaped=escaped)
+
+
+def patch_operations(body: Mapping[str, Any]) -> Any:
+    """The ``Operations`` of a PatchOp, whatever they are.
+
+    :raises InvalidSyntax: when the body says that it is another message.
+    """
+    schemas = _member(body, "schemas")
+    urns = schemas if isinstance(schemas, list) else []
+    if schemas is not None and not any(
+        isinstance(urn, str) and urn.lower() == PATCH_OP.lower() for urn in urns
+    ):
+        raise InvalidSyntax(f"The schemas of a PATCH must name {PATCH_OP}.")
+    return _member(body, "Operations")
+
+
+def checked_operations(operations: Any) -> list[dict[str, Any]]:
+    """``operations`` as a list of objects with something in it.
+
+    :raises InvalidSyntax: when it is anything else.
+    """
+    if not isinstance(operations, list) or not operations:
+        raise InvalidSyntax("A PATCH needs a list of Operations with at least one operation.")
+    if not all(isinstance(one, dict) for one in operations):
+        raise InvalidSyntax("Each of the Operations must be an object.")
+    return operations
+
+
+def _member(body: Mapping[str, Any], name: str) -> Any:
+    if name in body:
+        return body[name]
+    return next((body[key] for key in body if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True)
+class Query:
+    """The query of a list (RFC 7644 §3.4.2)."""
+
+    filter: str | None
+    start_index: int
+    count: int
+
+
+def read_query(parameters: Mapping[str, str], *, max_results: int) -> Query:
+    """The parameters of a list. Unknown ones are none of our business.
+
+    :raises InvalidValue: for a number that is none.
+    """
+    start_index = _integer(parameters, "startIndex", 1)
+    count = _integer(parameters, "count", max_results)
+    return Query(
+        filter=parameters.get("filter") or None,
+        # §3.4.2.4: values below 1 are 1, negative counts are 0.
+        start_index=max(1, start_index),
+        count=min(max(0, count), max_results),
+    )
+
+
+def _integer(parameters: Mapping[str, str], name: str, default: int) -> int:
+    text = parameters.get(name)
+    if text is None or not text.strip():
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        raise InvalidValue(f"{name} must be a whole number, not {text[:40]!r}.") from None
+    # What no list can have is brought to what a database can count.
+    return min(max(number, -1), 2**31)
+
+
+def list_response(
+    resources: Sequence[Mapping[str, Any]], *, total: int, start_index: int = 1
+) -> dict[str, Any]:
+    """A ListResponse (RFC 7644 §3.4.2)."""
+    return {
+        "schemas": [LIST_RESPONSE],
+        "totalResults": total,
+        "itemsPerPage": len(resources),
+        "startIndex": start_index,
+        "Resources": list(resources),
+    }
+
+
+def write(document: Mapping[str, Any]) -> bytes:
+    """A message as it goes on the wire."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

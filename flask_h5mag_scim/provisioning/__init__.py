@@ -1,0 +1,1 @@
+"""The protocol on the host's models."""

@@ -1,0 +1,352 @@
+"""Filters become SQL.
+
+Two steps, so that statements can be kept: :meth:`Compiler.prepare` resolves a filter's
+paths, checks its values and takes them out; what is left is the filter's *shape*, and
+:meth:`Compiler.where` makes the expression of a shape. What cannot be compiled is an error,
+never a search in Python and never an empty answer: Entra takes an empty answer for "no such
+user" and makes a twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import sqlalchemy as sa
+
+from ..protocol import documents
+from ..protocol.errors import InvalidFilter
+from ..protocol.paths import AttrExp, Filter, LogExp, Not, Path, ValuePath
+from ..protocol.schemas import Boolean, Complex, DateTime, Target
+from .mapping import AttributeMap, Entry
+
+_ORDERING = frozenset({"gt", "ge", "lt", "le"})
+_TEXTUAL = frozenset({"co", "sw", "ew"})
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Decided already."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Terms joined by ``and`` or ``or``."""
+
+    op: str
+    terms: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """The plain opposite: also what has no value at all."""
+
+    term: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A model's attribute against the value number ``slot``; ``slot`` is -1 without one."""
+
+    attribute: str
+    kind: str
+    op: str
+    slot: int = -1
+
+
+Shape = Constant | Joined | Negation | Comparison
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A filter's shape and the values for it, as bound parameters."""
+
+    shape: Shape
+    values: dict[str, Any]
+
+
+#: How a filter on a membership is asked of the association table; see ``resources``.
+Related = Callable[[Any], sa.ColumnElement[bool]]
+
+
+class Compiler:
+    """Filters on one mapped resource.
+
+    :param key: the column of the resource's id.
+    :param parse_id: an id's text as the key's type, ``None`` for a text that is no id.
+    :param related: for an attribute like ``members``: reads an id of the other side, and
+        makes the condition that a resource is related to a bound key.
+    """
+
+    def __init__(
+        self,
+        attributes: AttributeMap,
+        key: Any,
+        parse_id: Callable[[str], Any],
+        related: dict[str, tuple[Callable[[str], Any], Related]],
+    ) -> None:
+        self.map = attributes
+        self.key = key
+        self.parse_id = parse_id
+        self.related = related
+
+    def prepare(self, tree: Filter) -> Prepared:
+        """Check a filter and take its values out.
+
+        :raises InvalidFilter: naming what is not searched, or not so.
+        """
+        values: dict[str, Any] = {}
+        return Prepared(self._shape(tree, values), values)
+
+    def _shape(self, tree: Filter, values: dict[str, Any]) -> Shape:
+        match tree:
+            case LogExp(op, terms):
+                return Joined(op, tuple(self._shape(term, values) for term in terms))
+            case Not(inner):
+                return Negation(self._shape(inner, values))
+            case ValuePath(path):
+                return self._elements(self.map.table.locate(path), None, tree, values)
+            case AttrExp():
+                return self._comparison(tree, values)
+
+    def _comparison(self, tree: AttrExp, values: dict[str, Any]) -> Shape:
+        if tree.op == "ne" or (tree.op == "eq" and tree.value is None):
+            op = "eq" if tree.op == "ne" else "pr"
+            return Negation(self._comparison(AttrExp(tree.path, op, tree.value), values))
+        if tree.value is None and tree.op != "pr":
+            _refuse(tree, "null is compared with eq and ne only")
+        target = self.map.table.locate(tree.path)
+        if target.urn is None and target.name == "id" and target.sub is None:
+            return self._id(tree, values, "id", self.parse_id)
+        if target.urn is None and target.name in self.related:
+            if target.sub not in (None, "value") or target.filter is not None:
+                _refuse(tree, f"of {target.name}, only the value is searched")
+            return self._id(tree, values, target.name, self.related[target.name][0])
+        if target.multi_valued:
+            return self._elements(target, tree, tree, values)
+        if isinstance(target.element, Complex) and target.sub is None:
+            if tree.op == "pr":
+                parts = self.map.parts(target)
+                if parts:
+                    shapes = (self._on(part, tree, values) for part in parts)
+                    return _joined("or", tuple(shapes))
+            elif "value" in target.element.sub_attributes:
+                target = self.map.table.locate(Path(target.name, "value", target.urn))
+        entry = self.map.at(target)
+        if entry is None:
+            self._refuse_unmapped(target, tree)
+        return self._on(entry, tree, values)
+
+    def _refuse_unmapped(self, target: Target, tree: Filter) -> NoReturn:
+        known = ", ".join(["id", *(row.path for row in self.map.rows())])
+        raise InvalidFilter(
+            f"{target.text or tree} is not searched here. Attributes that are: {known}."
+        )
+
+    def _id(
+        self, tree: AttrExp, values: dict[str, Any], name: str, parse: Callable[[str], Any]
+    ) -> Shape:
+        if tree.op == "pr" and name == "id":
+            return Constant(True)
+        if tree.op != "eq":
+            _refuse(tree, f"{name} is compared with eq and ne only")
+        if not isinstance(tree.value, str):
+            _refuse(tree, "an id is a text in quotes")
+        key = parse(tree.value)
+        if key is None:
+            return Constant(False)
+        return self._bound(name, "related" if name in self.related else "id", "eq", key, values)
+
+    def _elements(
+        self, target: Target, outer: AttrExp | None, tree: Filter, values: dict[str, Any]
+    ) -> Shape:
+        """A multi-valued attribute: whatever its slots make of it, joined by ``or``."""
+        slots = self.map.slots(target)
+        if not slots:
+            self._refuse_unmapped(target, tree)
+        shapes = []
+        for slot in slots:
+            first = slot is slots[0]
+            terms = []
+            if target.filter is not None:
+                terms.append(self._bracket(target.filter, slot, first, values))
+            if outer is not None:
+                path = Path(target.sub or "value")
+                terms.append(
+                    self._in_slot(AttrExp(path, outer.op, outer.value), slot, first, values)
+                )
+            if outer is None or (target.sub or "value") != slot.sub:
+                # An element without its value is not there.
+                terms.append(Comparison(slot.attribute, "text", "pr"))
+            shapes.append(_joined("and", tuple(terms)))
+        found = _joined("or", tuple(shapes))
+        if found == Constant(False) and target.filter is not None:
+            kept = ", ".join(slot.text for slot in slots)
+            raise InvalidFilter(f"{tree} finds nothing that is kept here. Kept is {kept}.")
+        return found
+
+    def _bracket(self, tree: Filter, slot: Entry, first: bool, values: dict[str, Any]) -> Shape:
+        match tree:
+            case LogExp(op, terms):
+                shapes = tuple(self._bracket(term, slot, first, values) for term in terms)
+                return _joined(op, shapes)
+            case Not(inner):
+                return _negated(self._bracket(inner, slot, first, values))
+            case AttrExp():
+                return self._in_slot(tree, slot, first, values)
+            case ValuePath():
+                raise InvalidFilter(f"{tree}: brackets cannot stand in brackets.")
+
+    def _in_slot(self, tree: AttrExp, slot: Entry, first: bool, values: dict[str, Any]) -> Shape:
+        """One comparison within an element: on what the host keeps, or on what is known of
+        the element without looking (its constants, and that the first is primary)."""
+        name = tree.path.name.lower()
+        if name == slot.sub.lower():
+            if tree.op == "ne":
+                positive = AttrExp(tree.path, "eq", tree.value)
+                return _negated(self._on(slot, positive, values))
+            if tree.value is None and tree.op == "eq":
+                return _negated(self._on(slot, AttrExp(tree.path, "pr"), values))
+            return self._on(slot, tree, values)
+        known = {key.lower(): value for key, value in slot.constants.items()}
+        known.setdefault("primary", first)
+        if name not in known:
+            _refuse(tree, f"of {slot.target.name}, only {slot.sub} is kept and searched")
+        return Constant(documents.compare(known[name], tree.op, tree.value, exact=False))
+
+    def _on(self, entry: Entry, tree: AttrExp, values: dict[str, Any]) -> Shape:
+        """A comparison with one of the model's attributes."""
+        leaf, op, value = entry.target.leaf, tree.op, tree.value
+        if isinstance(leaf, Boolean):
+            if op == "pr":
+                return Comparison(entry.attribute, "present", "pr")
+            if op != "eq":
+                _refuse(tree, "a boolean is compared with eq and ne only")
+            if not isinstance(value, bool):
+                _refuse(tree, "compare it with true or false")
+            # Part of the shape: there are two of them, and no index to find by.
+            return Comparison(entry.attribute, "boolean", "true" if value else "false")
+        if isinstance(leaf, DateTime):
+            if op == "pr":
+                return Comparison(entry.attribute, "present", "pr")
+            if op in _TEXTUAL:
+                _refuse(tree, "a time has no text to search in; use gt, ge, lt or le")
+            return self._bound(entry.attribute, "time", op, self._time(entry, tree), values)
+        if op == "pr":
+            return Comparison(entry.attribute, "text", "pr")
+        if not isinstance(value, str):
+            _refuse(tree, "compare it with a text in quotes")
+        if op in _TEXTUAL and value == "":
+            return Comparison(entry.attribute, "present", "pr")
+        exact = leaf is not None and bool(leaf.metadata.get("caseExact"))
+        kind = "exact" if exact else "text"
+        return self._bound(entry.attribute, kind, op, value, values)
+
+    def _time(self, entry: Entry, tree: AttrExp) -> datetime:
+        try:
+            value = datetime.fromisoformat(tree.value)
+            aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            _refuse(tree, 'compare it with a time like "2026-01-31T09:30:00Z"')
+        column = getattr(self.map.model, entry.attribute)
+        keeps_zone = getattr(column.type, "timezone", True)
+        return aware if keeps_zone else aware.replace(tzinfo=None)
+
+    @staticmethod
+    def _bound(
+        attribute: str, kind: str, op: str, value: Any, values: dict[str, Any]
+    ) -> Comparison:
+        slot = len(values)
+        values[f"scim_{slot}"] = value
+        return Comparison(attribute, kind, op, slot)
+
+    # The expression of a shape
+
+    def where(self, shape: Shape) -> sa.ColumnElement[bool]:
+        """The condition, true or false for every row and never unknown."""
+        match shape:
+            case Constant(value):
+                return sa.true() if value else sa.false()
+            case Joined("and", terms):
+                return sa.and_(*(self.where(term) for term in terms))
+            case Joined(_, terms):
+                return sa.or_(*(self.where(term) for term in terms))
+            case Negation(term):
+                return sa.not_(self.where(term))
+            case Comparison(attribute, kind, op, slot):
+                return self._compare(attribute, kind, op, sa.bindparam(f"scim_{slot}"))
+
+    def _compare(
+        self, attribute: str, kind: str, op: str, bound: sa.BindParameter[Any]
+    ) -> sa.ColumnElement[bool]:
+        if kind == "id":
+            return self.key == bound  # type: ignore[no-any-return]
+        if kind == "related":
+            return self.related[attribute][1](bound)
+        column: Any = getattr(self.map.model, attribute)
+        if kind == "boolean":
+            return column.is_(sa.true() if op == "true" else sa.false())  # type: ignore[no-any-return]
+        there = column.is_not(None)
+        if kind == "present" or (kind == "text" and op == "pr"):
+            return there if kind == "present" else sa.and_(there, _as_text(column) != "")
+        if kind == "time":
+            return sa.and_(there, _ordered(op, column, bound))
+        column = _as_text(column)
+        bound = sa.bindparam(bound.key, type_=sa.String())
+        # The database lowers both sides: its idea of a letter decides on either.
+        left, right = (column, bound) if kind == "exact" else (_lower(column), _lower(bound))
+        match op:
+            case "co":
+                return sa.and_(there, sa.func.replace(left, right, "") != left)
+            case "sw":
+                return sa.and_(there, sa.func.substr(left, 1, sa.func.length(right)) == right)
+            case "ew":
+                start = sa.func.length(left) - sa.func.length(right) + 1
+                return sa.and_(there, start >= 1, sa.func.substr(left, start) == right)
+            case _:
+                return sa.and_(there, _ordered(op, left, right))
+
+
+def _ordered(op: str, left: Any, right: Any) -> Any:
+    match op:
+        case "eq":
+            return left == right
+        case "gt":
+            return left > right
+        case "ge":
+            return left >= right
+        case "lt":
+            return left < right
+        case _:
+            return left <= right
+
+
+def _as_text(column: Any) -> Any:
+    return column if isinstance(column.type, sa.String) else sa.cast(column, sa.String)
+
+
+def _lower(value: Any) -> Any:
+    return sa.func.lower(value)
+
+
+def _joined(op: str, terms: tuple[Shape, ...]) -> Shape:
+    """Terms joined, with what is decided already taken out."""
+    dominant = Constant(op == "or")
+    if dominant in terms:
+        return dominant
+    rest = tuple(term for term in terms if not isinstance(term, Constant))
+    if not rest:
+        return Constant(op == "and")
+    return rest[0] if len(rest) == 1 else Joined(op, rest)
+
+
+def _negated(shape: Shape) -> Shape:
+    return Constant(not shape.value) if isinstance(shape, Constant) else Negation(shape)
+
+
+def _refuse(tree: AttrExp, why: str) -> NoReturn:
+    raise InvalidFilter(f"{tree}: {why}.")

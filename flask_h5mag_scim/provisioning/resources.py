@@ -1,0 +1,835 @@
+"""How SCIM users and groups live in the host's models.
+
+Every statement on a host's model starts from :meth:`Resource.select`, which carries the
+account. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..protocol import messages, patch
+from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
+from ..protocol.paths import AttrExp, LogExp, parse_filter
+from ..protocol.schemas import GROUP, USER, Table, Target, deserialize
+from .expressions import Compiler, Related, Shape
+from .mapping import AttributeMap
+from .membership import BATCH, Membership
+
+#: The tutorial's rows; a customer's admin expects each of them to work.
+TUTORIAL = (
+    "userName",
+    "active",
+    "displayName",
+    'emails[type eq "work"].value',
+    "preferredLanguage",
+    "name.givenName",
+    "name.familyName",
+    "name.formatted",
+    "externalId",
+    "locale",
+    "timezone",
+    "userType",
+)
+
+_ACCOUNT = "scim_account"
+_KEY = "scim_key"
+
+
+@dataclass
+class Change:
+    """What one request did; log, signal and answer are made from it."""
+
+    kind: str
+    obj: Any
+    id: str
+    paths: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    #: What became of ``active``: ``None`` where it did not change.
+    active: bool | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, as rows of :meth:`Resource.columns`."""
+
+    rows: Sequence[Any]
+    total: int
+
+
+class Resource:
+    """One resource type on one model of the host.
+
+    :param model: the host's mapped class; its primary key is one column.
+    :param account: the name of the model's attribute that holds the account's key.
+    :param attributes: the map, SCIM path to the name of a column or hybrid property;
+        ``"*"`` names a JSON column that keeps everything else.
+    :raises ValueError: when the map is wrong.
+
+    Subclass it to override :meth:`select`, :meth:`new` and :meth:`delete`.
+    """
+
+    table: ClassVar[Table]
+    endpoint: ClassVar[str]
+    #: Paths without which there is no resource.
+    needed: ClassVar[tuple[str, ...]]
+    #: Paths that are unique within an account.
+    unique: ClassVar[tuple[str, ...]]
+    #: The attribute that the association table answers, and the ``type`` of its elements.
+    relation: ClassVar[str]
+    relation_type: ClassVar[str]
+
+    def __init__(self, model: type[Any], *, account: str, attributes: Mapping[str, str]) -> None:
+        self.model = model
+        mapper: Any = sa.inspect(model)
+        if len(mapper.primary_key) != 1:
+            raise TypeError(f"{model.__name__} needs a primary key of one column for SCIM's id.")
+        if account not in mapper.columns:
+            raise ValueError(f"{model.__name__} has no column attribute {account!r}.")
+        self.account = account
+        self._key_column = mapper.primary_key[0]
+        self._key_name = next(
+            name for name, column in mapper.columns.items() if column is self._key_column
+        )
+        self.map = AttributeMap(model, self.table, attributes)
+        for path in self.map.missing(self.needed):
+            raise ValueError(
+                f"The attribute map of {model.__name__} must map {path!r} to an attribute."
+            )
+
+    @property
+    def name(self) -> str:
+        """The resource type's name: ``User`` or ``Group``."""
+        return self.table.schema.__name__
+
+    @property
+    def other(self) -> Resource:
+        """The resource on the other side of the association table."""
+        raise NotImplementedError
+
+    def related_to(
+        self, session: Session, account_id: Any, keys: Sequence[Any]
+    ) -> dict[Any, list[tuple[str, str | None]]]:
+        """For each of ``keys``, who is on the other side, as id and name: one statement,
+        however many keys."""
+        found: dict[Any, list[tuple[str, str | None]]] = {}
+        parameters = {_ACCOUNT: account_id, "scim_keys": list(keys)}
+        for key, other, name in session.execute(self._related, parameters):
+            found.setdefault(key, []).append((str(other), name))
+        return found
+
+    @cached_property
+    def _related(self) -> sa.Select[Any]:
+        other = self.other
+        mine, theirs = self.sides
+        return (
+            other._of_account.with_only_columns(
+                mine, other.key_attribute, other.display, maintain_column_froms=True
+            )
+            .where(
+                theirs == other.key_attribute,
+                mine.in_(sa.bindparam("scim_keys", expanding=True)),
+            )
+            .order_by(other.key_attribute)
+        )
+
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        """The association's column for this resource, and that for the other."""
+        raise NotImplementedError
+
+    @cached_property
+    def display(self) -> Any:
+        """What the resource is called where others refer to it."""
+        entry = self.map.find("displayName") or self.map.find("userName")
+        assert entry is not None  # noqa: S101, one of the two is needed
+        return getattr(self.model, entry.attribute)
+
+    def keeps(self, target: Target) -> bool:
+        """Whether something is stored and returned; what ``/Schemas`` publishes."""
+        return (target.urn is None and target.name == self.relation) or self.map.keeps(target)
+
+    def kept_extensions(self) -> list[str]:
+        """The schema extensions of which something is kept."""
+        return [
+            urn
+            for urn, names in self.table.extensions.items()
+            if any(
+                self.map.keeps(Target(name, urn=urn, field=field)) for name, field in names.items()
+            )
+        ]
+
+    # What a host may override
+
+    def select(self, account_id: Any) -> sa.Select[Any]:
+        """The account's resources: every look-up, list and search starts from here.
+
+        :param account_id: the account's key as a bound value; compare columns with it.
+        """
+        return sa.select(self.model).where(getattr(self.model, self.account) == account_id)
+
+    def new(self, account: Any, account_id: Any) -> Any:
+        """An entity for a resource that is being created; its mapped attributes come after.
+
+        :param account: the account's row.
+        :param account_id: its key.
+        """
+        obj = self.model()
+        setattr(obj, self.account, account_id)
+        return obj
+
+    def delete(self, session: Session, obj: Any) -> None:
+        """Delete an entity, what refers to it first. Override it to hand things over, and
+        call this at the end; do not commit."""
+        session.delete(obj)
+
+    # Keys
+
+    @cached_property
+    def key_attribute(self) -> Any:
+        """The model's primary key, as it stands in statements."""
+        return getattr(self.model, self._key_name)
+
+    def key(self, obj: Any) -> Any:
+        """The primary key of an entity or of a row of :meth:`columns`."""
+        return getattr(obj, self._key_name)
+
+    def id(self, obj: Any) -> str:
+        """The SCIM id."""
+        return str(self.key(obj))
+
+    def parse_id(self, text: Any) -> Any:
+        """An id as the key's type; ``None`` for what can be no id here."""
+        try:
+            kind = self._key_column.type.python_type
+        except NotImplementedError:
+            kind = str
+        if not isinstance(text, str) or len(text) > 255 or "\x00" in text:
+            return None
+        try:
+            key = kind(text)
+        except (ValueError, TypeError):
+            return None
+        if isinstance(key, int) and abs(key) >= 2**63:
+            return None
+        # int(" 5 ") and UUID("{…}") are lenient; one resource has one id.
+        spelled = str(key)
+        same = spelled == (text.lower() if kind is uuid.UUID else text)
+        return key if same else None
+
+    def value(self, obj: Any, path: str) -> Any:
+        """The value that an entity has for a mapped SCIM path; ``None`` without one."""
+        entry = self.map.find(path)
+        return None if entry is None else getattr(obj, entry.attribute)
+
+    # Statements, built once
+
+    @cached_property
+    def _of_account(self) -> sa.Select[Any]:
+        return self.select(sa.bindparam(_ACCOUNT))
+
+    @cached_property
+    def columns(self) -> list[Any]:
+        """What a list reads: the key and the map's columns."""
+        mapped = self.map.columns()
+        names = {column.key for column in mapped}
+        key = [] if self._key_name in names else [self.key_attribute.label(self._key_name)]
+        return [*key, *mapped]
+
+    @cached_property
+    def _row_by_key(self) -> sa.Select[Any]:
+        return self._of_account.with_only_columns(*self.columns, maintain_column_froms=True).where(
+            self.key_attribute == sa.bindparam(_KEY)
+        )
+
+    @cached_property
+    def _entity_by_key(self) -> sa.Select[Any]:
+        return (
+            self._of_account.where(self.key_attribute == sa.bindparam(_KEY))
+            .with_for_update(of=self.model)
+            .execution_options(populate_existing=True)
+        )
+
+    @cached_property
+    def compiler(self) -> Compiler:
+        """Filters on this resource."""
+        return Compiler(self.map, self.key_attribute, self.parse_id, self.related())
+
+    def related(self) -> dict[str, tuple[Any, Related]]:
+        """Attributes that are kept in the association table, for filters."""
+        return {}
+
+    @lru_cache(maxsize=256)  # noqa: B019, a resource lives as long as its process
+    def _search(self, shape: Shape | None) -> tuple[sa.Select[Any], sa.Select[Any]]:
+        """The page and the count of a filter's shape."""
+        found = self._of_account
+        if shape is not None:
+            found = found.where(self.compiler.where(shape))
+        page = (
+            found.with_only_columns(*self.columns, maintain_column_froms=True)
+            .order_by(self.key_attribute)
+            .limit(sa.bindparam("scim_limit"))
+            .offset(sa.bindparam("scim_offset"))
+        )
+        count = found.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None)
+        return page, count
+
+    # Reading
+
+    def read(self, session: Session, account_id: Any, id: str) -> Any:
+        """One resource as a row.
+
+        :raises NotFound: also for another account's id.
+        """
+        key = self.parse_id(id)
+        row = None
+        if key is not None:
+            parameters = {_ACCOUNT: account_id, _KEY: key}
+            row = session.execute(self._row_by_key, parameters).one_or_none()
+        if row is None:
+            raise self.not_found(id)
+        return row
+
+    def get(self, session: Session, account_id: Any, id: str) -> Any:
+        """One resource as an entity, locked until the transaction ends.
+
+        :raises NotFound: also for another account's id.
+        """
+        key = self.parse_id(id)
+        obj = None
+        if key is not None:
+            parameters = {_ACCOUNT: account_id, _KEY: key}
+            obj = session.scalar(self._entity_by_key, parameters)
+        if obj is None:
+            raise self.not_found(id)
+        return obj
+
+    def not_found(self, id: str) -> NotFound:
+        """The error for an id that this account does not have."""
+        return NotFound(f"There is no {self.name} with the id {id[:100]!r} in this account.")
+
+    def search(self, session: Session, account_id: Any, query: messages.Query) -> Page:
+        """One page of the resources that a filter finds, in the order of their keys.
+
+        :raises InvalidFilter: when the filter cannot be asked of the database.
+        """
+        shape, values = None, {}
+        if query.filter is not None:
+            prepared = self.compiler.prepare(parse_filter(query.filter))
+            shape, values = prepared.shape, prepared.values
+        page, count = self._search(shape)
+        parameters = {_ACCOUNT: account_id, **values}
+        offset = query.start_index - 1
+        rows: Sequence[Any] = []
+        if query.count:
+            limits = {"scim_limit": query.count, "scim_offset": offset}
+            rows = session.execute(page, {**parameters, **limits}).all()
+            # A page that is not full, or the first one empty, has counted itself.
+            if len(rows) < query.count and (rows or not offset):
+                return Page(rows, offset + len(rows))
+        return Page(rows, session.scalar(count, parameters) or 0)
+
+    def find_all(
+        self,
+        session: Session,
+        account_id: Any,
+        path: str,
+        value: str,
+        *,
+        limit: int,
+        ignore_case: bool = False,
+    ) -> list[Any]:
+        """The account's entities whose mapped attribute has a value."""
+        entry = self.map.find(path)
+        if entry is None:
+            return []
+        column: Any = getattr(self.model, entry.attribute)
+        wanted: Any = value
+        if ignore_case:
+            column, wanted = sa.func.lower(column), value.lower()
+        return list(
+            session.scalars(
+                self._of_account.where(column == wanted).limit(limit), {_ACCOUNT: account_id}
+            )
+        )
+
+    # Writing
+
+    def create(
+        self, session: Session, account: Any, account_id: Any, body: Mapping[str, Any]
+    ) -> Change:
+        """Make a resource of a POST's body.
+
+        :raises marshmallow.ValidationError: when the body is not valid.
+        :raises Uniqueness: when a name is taken.
+        """
+        document = self.table.load(body)
+        related = self._take_related(document)
+        obj = self.new(account, account_id)
+        paths, ignored = self.map.write(obj, {}, document)
+        self._require_unique(session, account_id, document, self.unique, None)
+        session.add(obj)
+        self._flush(session)
+        change = Change("created", obj, self.id(obj), paths, ignored)
+        self._set_related(session, account_id, change, related)
+        return change
+
+    def replace(
+        self, session: Session, account_id: Any, id: str, body: Mapping[str, Any]
+    ) -> Change:
+        """Make a resource what a PUT's body says (RFC 7644 §3.5.1).
+
+        An absent ``active`` or ``externalId`` keeps its value, and so do absent members;
+        any other attribute that is absent is cleared.
+        """
+        after = self.table.load(body)
+        related = self._take_related(after)
+        obj = self.get(session, account_id, id)
+        before = self.map.document(obj)
+        for name in ("active", "externalId"):
+            if name in before:
+                after.setdefault(name, before[name])
+        change = self._update(session, account_id, obj, before, after)
+        self._set_related(session, account_id, change, related)
+        return change
+
+    def patch(
+        self,
+        session: Session,
+        account_id: Any,
+        id: str,
+        operations: list[patch.Operation],
+    ) -> Change:
+        """Change a resource by a PATCH's operations, all of them or none."""
+        obj = self.get(session, account_id, id)
+        before = self.map.document(obj)
+        operations, related = self._split_related(operations)
+        after, ignored = patch.apply(before, operations, self.map.keeps)
+        change = self._update(session, account_id, obj, before, after)
+        change.ignored = [*ignored, *(p for p in change.ignored if p not in ignored)]
+        self._patch_related(session, account_id, change, related)
+        return change
+
+    def remove(self, session: Session, obj: Any) -> Change:
+        """Delete a resource that :meth:`get` locked.
+
+        :raises Conflict: when something of the host's still depends on it.
+        """
+        change = Change("deleted", obj, self.id(obj))
+        self.delete(session, obj)
+        self._flush(session)
+        return change
+
+    def _update(
+        self,
+        session: Session,
+        account_id: Any,
+        obj: Any,
+        before: dict[str, Any],
+        after: dict[str, Any],
+    ) -> Change:
+        for name in self.needed:
+            if name in before and name not in after and name != "externalId":
+                raise InvalidValue(f"{name} cannot be removed.", path=name)
+        changed = [path for path in self.unique if before.get(path) != after.get(path)]
+        if changed:
+            self._require_unique(session, account_id, after, changed, self.key(obj))
+        paths, ignored = self.map.write(obj, before, after)
+        self._flush(session)
+        change = Change("updated", obj, self.id(obj), paths, ignored)
+        if "active" in paths:
+            change.active = bool(after.get("active"))
+        return change
+
+    def _require_unique(
+        self,
+        session: Session,
+        account_id: Any,
+        document: Mapping[str, Any],
+        paths: Iterable[str],
+        own_key: Any,
+    ) -> None:
+        """Say which name is taken, before the database does without saying which.
+
+        The host's unique index decides between two requests at the same moment.
+        """
+        wanted = tuple(p for p in paths if document.get(p) is not None and self.map.find(p))
+        if not wanted:
+            return
+        parameters = {f"scim_{path}": document[path] for path in wanted}
+        parameters |= {_ACCOUNT: account_id}
+        if own_key is not None:
+            parameters[_KEY] = own_key
+        found = session.execute(self._taken(wanted, own_key is not None), parameters).one()
+        for path, taken in zip(wanted, found, strict=True):
+            if taken:
+                raise Uniqueness(
+                    f"{path} {str(document[path])[:200]!r} belongs to another {self.name} of "
+                    "this account already.",
+                    path=path,
+                )
+
+    @lru_cache(maxsize=32)  # noqa: B019, a resource lives as long as its process
+    def _taken(self, paths: tuple[str, ...], besides_own: bool) -> sa.Select[Any]:
+        columns = []
+        for path in paths:
+            entry = self.map.find(path)
+            assert entry is not None  # noqa: S101, the caller asked
+            column: Any = getattr(self.model, entry.attribute)
+            wanted: Any = sa.bindparam(f"scim_{path}", type_=sa.String())
+            leaf = entry.target.leaf
+            if leaf is None or not leaf.metadata.get("caseExact"):
+                column, wanted = sa.func.lower(column), sa.func.lower(wanted)
+            found = self._of_account.with_only_columns(
+                self.key_attribute, maintain_column_froms=True
+            ).where(column == wanted)
+            if besides_own:
+                found = found.where(self.key_attribute != sa.bindparam(_KEY))
+            columns.append(found.exists())
+        return sa.select(*columns)
+
+    def _flush(self, session: Session) -> None:
+        try:
+            session.flush()
+        except sa.exc.IntegrityError as error:
+            raise self._integrity(error) from error
+        except sa.exc.DataError as error:
+            raise InvalidValue(
+                "A value does not fit the place where it is kept: it may be too long."
+            ) from error
+
+    def _integrity(self, error: sa.exc.IntegrityError) -> SCIMError:
+        # psycopg names the case by SQLSTATE, sqlite3 by its own error name.
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+        if code in ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"):
+            return Conflict(
+                f"Something in the application still refers to this {self.name}. Its developers "
+                f"can decide what becomes of it in {type(self).__name__}.delete()."
+            )
+        if code in ("23502", "23514", "SQLITE_CONSTRAINT_NOTNULL", "SQLITE_CONSTRAINT_CHECK"):
+            return InvalidValue("The application does not accept one of the values, or misses one.")
+        names = " or ".join(self.unique)
+        return Uniqueness(
+            f"Another {self.name} of this account has the same {names}, or one of the other "
+            "values that must be unique."
+        )
+
+    # What is kept in the association table
+
+    def _take_related(self, document: dict[str, Any]) -> Any:
+        return None
+
+    def _set_related(self, session: Session, account_id: Any, change: Change, value: Any) -> None:
+        pass
+
+    def _split_related(
+        self, operations: list[patch.Operation]
+    ) -> tuple[list[patch.Operation], list[patch.Operation]]:
+        return operations, []
+
+    def _patch_related(
+        self, session: Session, account_id: Any, change: Change, operations: list[patch.Operation]
+    ) -> None:
+        pass
+
+    # Advice at start
+
+    def advice(self) -> list[str]:
+        """What the host should do, as sentences; empty when all is well."""
+        found = []
+        for path in self.unique:
+            entry = self.map.find(path)
+            if entry is not None and not self._has_unique_index(entry.attribute):
+                found.append(
+                    f"{self.model.__name__} has no unique index on {self.account} and "
+                    f"{entry.attribute}: two requests at once could create the same {path} twice. "
+                    f"Add sa.Index('uq_{self.model.__tablename__}_{entry.attribute}', "
+                    f"'{self.account}', sa.func.lower(sa.text('{entry.attribute}')), unique=True)."
+                )
+        return found
+
+    def _has_unique_index(self, attribute: str) -> bool:
+        mapper: Any = sa.inspect(self.model)
+        if attribute not in mapper.columns:
+            return True  # a hybrid: only the host knows
+        table, column = mapper.local_table, mapper.columns[attribute]
+        if column.unique:
+            return True
+        texts = [
+            " ".join(str(expression) for expression in index.expressions)
+            for index in table.indexes
+            if index.unique
+        ]
+        texts += [
+            " ".join(str(part) for part in constraint.columns)
+            for constraint in table.constraints
+            if isinstance(constraint, sa.UniqueConstraint)
+        ]
+        return any(column.name in text for text in texts)
+
+
+class UserResource(Resource):
+    """How SCIM users live in a model of the host's. See :class:`Resource`."""
+
+    table = USER
+    endpoint = "Users"
+    needed = ("userName", "active", "externalId")
+    unique = ("userName", "externalId")
+    relation = "groups"
+    relation_type = "direct"
+
+    group: GroupResource
+
+    def attach(self, group: GroupResource) -> None:
+        """Make the two sides of a membership known to each other."""
+        self.group = group
+
+    @property
+    def other(self) -> Resource:
+        return self.group
+
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        return self.group.members.user, self.group.members.group
+
+    def is_active(self, obj: Any) -> bool:
+        """Whether the person may sign in."""
+        return bool(self.value(obj, "active"))
+
+    def delete(self, session: Session, obj: Any) -> None:
+        """Delete a user, out of every group first."""
+        self.group.members.forget_user(session, self.key(obj))
+        super().delete(session, obj)
+
+    def related(self) -> dict[str, tuple[Any, Related]]:
+        members = self.group.members
+        return {
+            "groups": (
+                self.group.parse_id,
+                lambda bound: members.has_user(_typed(bound, members.group), self.key_attribute),
+            )
+        }
+
+    def advice(self) -> list[str]:
+        missing = self.map.missing(TUTORIAL)
+        if not missing:
+            return super().advice()
+        return [
+            f"The attribute map of {self.model.__name__} has no row for {', '.join(missing)}; "
+            "customers' Microsoft Entra attribute mappings send "
+            + ("it." if len(missing) == 1 else "them."),
+            *super().advice(),
+        ]
+
+
+class GroupResource(Resource):
+    """How SCIM groups live in a model of the host's. See :class:`Resource`.
+
+    :param members: who belongs to which group, a :class:`Membership`.
+    """
+
+    table = GROUP
+    endpoint = "Groups"
+    needed = ("displayName",)
+    unique = ("displayName",)
+    relation = "members"
+    relation_type = "User"
+
+    user: UserResource
+
+    def __init__(
+        self,
+        model: type[Any],
+        *,
+        account: str,
+        attributes: Mapping[str, str],
+        members: Membership,
+    ) -> None:
+        super().__init__(model, account=account, attributes=attributes)
+        self.members = members
+
+    def attach(self, user: UserResource) -> None:
+        """Make the two sides of a membership known to each other."""
+        self.user = user
+
+    @property
+    def other(self) -> Resource:
+        return self.user
+
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        return self.members.group, self.members.user
+
+    def delete(self, session: Session, obj: Any) -> None:
+        """Delete a group, its members' rows first."""
+        self.members.forget_group(session, self.key(obj))
+        super().delete(session, obj)
+
+    def related(self) -> dict[str, tuple[Any, Related]]:
+        return {
+            "members": (
+                self.user.parse_id,
+                lambda bound: self.members.has_user(
+                    self.key_attribute, _typed(bound, self.members.user)
+                ),
+            )
+        }
+
+    def _take_related(self, document: dict[str, Any]) -> Any:
+        found = document.pop("members", None)
+        return None if found is None else [member["value"] for member in found]
+
+    def _set_related(self, session: Session, account_id: Any, change: Change, value: Any) -> None:
+        if value is None:
+            return
+        keys = self._user_keys(session, account_id, value)
+        key = self.key(change.obj)
+        if change.kind == "created":
+            touched = self.members.add(session, key, keys)
+        else:
+            touched = self.members.replace(session, key, keys)
+        if touched:
+            self._note_members(session, change)
+
+    def _split_related(
+        self, operations: list[patch.Operation]
+    ) -> tuple[list[patch.Operation], list[patch.Operation]]:
+        about = [one for one in operations if _is_members(one.target)]
+        return [one for one in operations if not _is_members(one.target)], about
+
+    def _patch_related(
+        self, session: Session, account_id: Any, change: Change, operations: list[patch.Operation]
+    ) -> None:
+        """Operations on members in their order, folded into one insert and one delete."""
+        if not operations:
+            return
+        everything = False
+        come: dict[str, None] = {}
+        go: dict[str, None] = {}
+        for one in operations:
+            values = _member_ids(one)
+            if values is None or one.op == "replace":
+                everything, come, go = True, {}, {}
+            for value in values or ():
+                if one.op == "remove":
+                    come.pop(value, None)
+                    go[value] = None
+                else:
+                    go.pop(value, None)
+                    come[value] = None
+        key = self.key(change.obj)
+        new = self._user_keys(session, account_id, list(come))
+        if everything:
+            touched = self.members.replace(session, key, new)
+        else:
+            # Who is no user of this account is no member either: nothing to remove.
+            old = [k for k in map(self.user.parse_id, go) if k is not None]
+            touched = self.members.remove(session, key, old) if old else 0
+            touched += self.members.add(session, key, new) if new else 0
+        if touched:
+            self._note_members(session, change)
+
+    def _user_keys(self, session: Session, account_id: Any, ids: Sequence[str]) -> list[Any]:
+        """Ids of users of this account as keys, each once.
+
+        :raises InvalidValue: naming the ids that are none.
+        """
+        keys = {id: self.user.parse_id(id) for id in ids}
+        wanted = [key for key in keys.values() if key is not None]
+        found: set[Any] = set()
+        for start in range(0, len(wanted), BATCH):
+            parameters = {_ACCOUNT: account_id, "scim_keys": wanted[start : start + BATCH]}
+            found |= set(session.scalars(self._known_users, parameters))
+        unknown = [id for id, key in keys.items() if key not in found]
+        if unknown:
+            shown = ", ".join(id[:60] for id in unknown[:10])
+            more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+            raise InvalidValue(
+                f"members: no User of this account has the id {shown}{more}.", path="members"
+            )
+        return list(dict.fromkeys(wanted))
+
+    @cached_property
+    def _known_users(self) -> sa.Select[Any]:
+        user = self.user
+        return user._of_account.with_only_columns(
+            user.key_attribute, maintain_column_froms=True
+        ).where(user.key_attribute.in_(sa.bindparam("scim_keys", expanding=True)))
+
+    def _note_members(self, session: Session, change: Change) -> None:
+        if "members" not in change.paths:
+            change.paths.append("members")
+        self._touch(session, change.obj)
+
+    def _touch(self, session: Session, obj: Any) -> None:
+        """A changed membership is a changed group, though its row is the same."""
+        entry = self.map.find("meta.lastModified")
+        columns = sa.inspect(self.model).columns
+        if entry is not None and entry.attribute in columns:
+            moment = datetime.now(UTC)
+            if not getattr(columns[entry.attribute].type, "timezone", False):
+                moment = moment.replace(tzinfo=None)
+            setattr(obj, entry.attribute, moment)
+            self._flush(session)
+
+
+def _typed(bound: sa.BindParameter[Any], column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(bound.key, type_=column.type)
+
+
+def _is_members(target: Target) -> bool:
+    return target.urn is None and target.name == "members"
+
+
+def _member_ids(one: patch.Operation) -> list[str] | None:
+    """The ids that an operation on members names; ``None`` for all of them."""
+    target = one.target
+    if target.sub not in (None, "value"):
+        raise InvalidValue(f"{target.text}: of a member, only the value can be changed.")
+    if target.filter is not None:
+        # A filter on members says whom: members[value eq "id"], or several joined by or.
+        found = _filtered_ids(target.filter)
+        if found is None:
+            raise InvalidValue(
+                f'{target.text}: members are named by members[value eq "id"].', path="members"
+            )
+        return found
+    value = one.value
+    if one.op == "remove" and value in (None, []):
+        return None
+    if value is None:
+        return None if one.op == "replace" else []
+    if target.sub == "value":
+        value = [{"value": value}] if isinstance(value, str) else value
+    if one.op == "remove":
+        # Removing names somebody; the other sub-attributes of the element do not matter.
+        value = [
+            {"value": item} if isinstance(item, str) else item
+            for item in (value if isinstance(value, list) else [value])
+        ]
+    members = deserialize(target.field, value, "members")
+    return [member["value"] for member in members]
+
+
+def _filtered_ids(tree: Any) -> list[str] | None:
+    match tree:
+        case AttrExp(path, "eq", str() as value) if path.name == "value":
+            return [value]
+        case LogExp("or", terms):
+            found: list[str] = []
+            for term in terms:
+                part = _filtered_ids(term)
+                if part is None:
+                    return None
+                found += part
+            return found
+        case _:
+            return None
