@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, url_for
@@ -124,7 +124,7 @@ class H5magSCIM:
         return url_for(f"{sso.blueprint.name}.login", public_id=provider.public_id, next=next)
 
     def _set_up(self, setup: BlueprintSetupState) -> None:
-        app = setup.app
+        app = cast(Flask, setup.app)
         if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
             raise config.ConfigurationError(
                 "register_blueprint(scim.blueprint) takes no options: set "

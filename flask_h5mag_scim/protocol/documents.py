@@ -117,9 +117,9 @@ def compare(found: Any, op: str, wanted: Any, *, exact: bool) -> bool:
             case "co":
                 return wanted in found
             case "sw":
-                return found.startswith(wanted)
+                return bool(found.startswith(wanted))
             case "ew":
-                return found.endswith(wanted)
+                return bool(found.endswith(wanted))
     elif not (isinstance(found, int | float) and isinstance(wanted, int | float)):
         return False
     match op:

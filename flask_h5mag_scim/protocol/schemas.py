@@ -433,7 +433,7 @@ def _checked(loader: Schema, part: Any, prefix: str, errors: dict[str, Any]) -> 
     try:
         found: dict[str, Any] = loader.load(writable)
     except ValidationError as error:
-        messages = error.normalized_messages()
+        messages = error.messages_dict
         errors |= {prefix + name: text for name, text in messages.items()}
         return {}
     return found

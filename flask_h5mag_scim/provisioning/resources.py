@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..protocol import messages, patch
+from ..protocol import messages
 from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
+from ..protocol.patch import Operation, apply
 from ..protocol.paths import AttrExp, LogExp, parse_filter
 from ..protocol.schemas import GROUP, USER, Table, Target, deserialize
 from .expressions import Compiler, Related, Shape
@@ -406,13 +407,13 @@ class Resource:
         session: Session,
         account_id: Any,
         id: str,
-        operations: list[patch.Operation],
+        operations: list[Operation],
     ) -> Change:
         """Change a resource by a PATCH's operations, all of them or none."""
         obj = self.get(session, account_id, id)
         before = self.map.document(obj)
         operations, related = self._split_related(operations)
-        after, ignored = patch.apply(before, operations, self.map.keeps)
+        after, ignored = apply(before, operations, self.map.keeps)
         change = self._update(session, account_id, obj, before, after)
         change.ignored = [*ignored, *(p for p in change.ignored if p not in ignored)]
         self._patch_related(session, account_id, change, related)
@@ -494,7 +495,8 @@ class Resource:
             if besides_own:
                 found = found.where(self.key_attribute != sa.bindparam(_KEY))
             columns.append(found.exists())
-        return sa.select(*columns)
+        statement: Any = sa.select(*columns)
+        return statement  # type: ignore[no-any-return]  # as many columns as paths
 
     def _flush(self, session: Session) -> None:
         try:
@@ -531,12 +533,12 @@ class Resource:
         pass
 
     def _split_related(
-        self, operations: list[patch.Operation]
-    ) -> tuple[list[patch.Operation], list[patch.Operation]]:
+        self, operations: list[Operation]
+    ) -> tuple[list[Operation], list[Operation]]:
         return operations, []
 
     def _patch_related(
-        self, session: Session, account_id: Any, change: Change, operations: list[patch.Operation]
+        self, session: Session, account_id: Any, change: Change, operations: list[Operation]
     ) -> None:
         pass
 
@@ -700,13 +702,13 @@ class GroupResource(Resource):
             self._note_members(session, change)
 
     def _split_related(
-        self, operations: list[patch.Operation]
-    ) -> tuple[list[patch.Operation], list[patch.Operation]]:
+        self, operations: list[Operation]
+    ) -> tuple[list[Operation], list[Operation]]:
         about = [one for one in operations if _is_members(one.target)]
         return [one for one in operations if not _is_members(one.target)], about
 
     def _patch_related(
-        self, session: Session, account_id: Any, change: Change, operations: list[patch.Operation]
+        self, session: Session, account_id: Any, change: Change, operations: list[Operation]
     ) -> None:
         """Operations on members in their order, folded into one insert and one delete."""
         if not operations:
@@ -789,7 +791,7 @@ def _is_members(target: Target) -> bool:
     return target.urn is None and target.name == "members"
 
 
-def _member_ids(one: patch.Operation) -> list[str] | None:
+def _member_ids(one: Operation) -> list[str] | None:
     """The ids that an operation on members names; ``None`` for all of them."""
     target = one.target
     if target.sub not in (None, "value"):
