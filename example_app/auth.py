@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -24,17 +23,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy.orm import contains_eager
 
+from flask_h5mag_scim.web.sso import safe_next
+
 from .models import Account, User, check_password, db
 from .provisioning import scim
 
 P = ParamSpec("P")
 
 WRONG = "The e-mail address, user name or password is not right."
-
-#: A path of this application: no scheme, no host, nothing that a browser reads as one.
-_LOCAL_PATH = re.compile(
-    r"/(?![/\\]|%2f|%5c|%[01][0-9a-f]|%7f)[\x21-\x5b\x5d-\x7e]{0,499}", re.IGNORECASE
-)
 
 
 def register(app: Flask) -> None:
@@ -63,14 +59,6 @@ def csrf_protected(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respon
         return view(*args, **kwargs)
 
     return checked
-
-
-def local_path(text: str | None) -> str | None:
-    """``text`` when it is a page of this application to return to after signing in."""
-    if text is None or not _LOCAL_PATH.fullmatch(text):
-        return None
-    no_return = {url_for("login"), url_for("logout"), url_for("signed_out")}
-    return None if urlsplit(text).path in no_return else text
 
 
 def login() -> ResponseReturnValue:
@@ -137,7 +125,10 @@ def signed_out() -> ResponseReturnValue:
 
 
 def _next() -> str | None:
-    return local_path(request.values.get("next"))
+    """The page to return to; never one that leads straight back here."""
+    no_return = [url_for(endpoint) for endpoint in ("login", "logout", "signed_out")]
+    no_return.append(current_app.config.get("H5MAG_SCIM_SSO_URL_PREFIX", "/sso"))
+    return safe_next(request.values.get("next"), forbidden_prefixes=no_return)
 
 
 def _wants_password() -> bool:

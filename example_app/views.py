@@ -175,7 +175,7 @@ def teams() -> ResponseReturnValue:
         .where(TeamMember.team_id.in_([team.id for team in shown]))
         .group_by(TeamMember.team_id)
     )
-    return render_template("teams.html", teams=shown, sizes=dict(sizes.tuples().all()), page=page)
+    return render_template("teams.html", teams=shown, sizes=dict(iter(sizes)), page=page)
 
 
 def account() -> ResponseReturnValue:
