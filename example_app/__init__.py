@@ -114,9 +114,9 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     """Let readers and a writer work side by side, and hold the foreign keys."""
     cursor = connection.cursor()
     for pragma in (
+        "busy_timeout=5000",
         "journal_mode=WAL",
         "synchronous=NORMAL",
-        "busy_timeout=5000",
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -290,17 +290,18 @@ def _what_to_try(public_url: str, token: str, password: str, names: Sequence[str
     rows = (
         ("H5mag", f"{public_url}/"),
         ("", ""),
-        ("As the owner", f"{public_url}/login?password=1"),
+        ("Sign in as owner", f"{public_url}/login?password=1"),
         ("", f"owner@{SLUG}.example, password {password}"),
-        ("then", f"{public_url}/account/provisioning"),
+        ("Provisioning & SSO", f"{public_url}/account/provisioning"),
         ("", ""),
-        ("As an editor, who", f"{public_url}/login"),
-        ("signs in at the", f"{names[0]}, then press the button of that name"),
-        ("stand-in's page", f"(readers: {', '.join(names[1:])})"),
+        ("Sign in as editor", f"{public_url}/login"),
+        ("through the", f"{names[0]}, then press the button of that name"),
+        ("stand-in", f"or as a reader: {', '.join(names[1:])}"),
         ("", ""),
         ("Provisioning URL", f"{public_url}/scim/v2"),
         ("API token", token),
         ("", f"curl -H 'Authorization: Bearer {token}' {public_url}/scim/v2/Users"),
     )
     lines = (f"  {label:<19} {text}".rstrip() for label, text in rows)
-    return "\n".join(("", "The demo is running; Ctrl-C stops it.", "", *lines, ""))
+    heading = "H5mag is running, with a stand-in for Microsoft. Ctrl-C stops both."
+    return "\n".join(("", heading, "", *lines, ""))

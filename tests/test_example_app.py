@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.cli import run_command
 from flask.testing import FlaskClient
 
 from example_app import create_app, models, seeding
@@ -625,6 +626,15 @@ def test_environment_and_argument(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert app.config["H5MAG_SCIM_PUBLIC_URL"] == "https://h5mag.example"
     assert app.config["SESSION_COOKIE_NAME"] == "from_argument"
     assert app.config["SESSION_COOKIE_SECURE"] is True
+
+
+def test_public_address_follows_the_port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """``flask run --port`` and ``FLASK_RUN_PORT`` move the address that Microsoft is given."""
+    monkeypatch.setenv("FLASK_INSTANCE_PATH", str(tmp_path))
+    monkeypatch.setenv("FLASK_RUN_PORT", "8001")
+    assert create_app().config["H5MAG_SCIM_PUBLIC_URL"] == "http://127.0.0.1:8001"
+    with run_command.make_context("run", ["--port", "8002"]):
+        assert create_app().config["H5MAG_SCIM_PUBLIC_URL"] == "http://127.0.0.1:8002"
 
 
 @pytest.fixture
