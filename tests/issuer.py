@@ -36,7 +36,8 @@ def new_key(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}, private=True)
 
 
-_KEYS = [new_key("first"), new_key("second")]
+#: The one it signs with, and the one it changes to.
+KEYS = [new_key("first"), new_key("second")]
 
 
 class Issuer:
@@ -47,8 +48,8 @@ class Issuer:
 
     def __init__(self) -> None:
         self.base = ""
-        self.keys = [_KEYS[0]]
-        self.signing_key = _KEYS[0]
+        self.keys = [KEYS[0]]
+        self.signing_key = KEYS[0]
         #: Written over the claims of every token.
         self.claims: dict[str, Any] = {}
         self.header: dict[str, Any] = {}
@@ -76,8 +77,8 @@ class Issuer:
 
     def rotate(self) -> None:
         """Sign with the other key from now on, and forget the first."""
-        self.keys = [_KEYS[1]]
-        self.signing_key = _KEYS[1]
+        self.keys = [KEYS[1]]
+        self.signing_key = KEYS[1]
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         return self._route(Request(environ))(environ, start_response)
