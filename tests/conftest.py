@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from example_app import create_app
@@ -72,6 +74,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[str]
 both_databases = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
+@cache
+def password_hash() -> str:
+    """The hash of PASSWORD; a good hash takes long, so there is one for all tests."""
+    return generate_password_hash(PASSWORD)
+
+
 @pytest.fixture
 def app(database_url: str) -> Iterator[Flask]:
     """The example app with its accounts acme and globex (licensed) and umbrella (not)."""
@@ -102,7 +110,7 @@ def app(database_url: str) -> Iterator[Flask]:
                 display_name=f"{slug.title()} Owner",
                 role="owner",
             )
-            owner.set_password(PASSWORD)
+            owner.password_hash = password_hash()
             db.session.add(owner)
         db.session.commit()
     yield app
@@ -178,11 +186,11 @@ class Entra:
         }
         return self.send("PATCH", path, body, **options)
 
-    def user(self, name: str = "ada", **attributes: Any) -> dict[str, Any]:
+    def user(self, login: str = "ada", /, **attributes: Any) -> dict[str, Any]:
         """A user that was created just now."""
         body = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
-            "userName": f"{name}@example.com",
+            "userName": f"{login}@example.com",
             "externalId": str(uuid.uuid4()),
             "active": True,
             **attributes,
@@ -191,11 +199,11 @@ class Entra:
         assert answer.status_code == 201, answer.text
         return answer.get_json()
 
-    def group(self, name: str = "Editors", **attributes: Any) -> dict[str, Any]:
+    def group(self, title: str = "Editors", /, **attributes: Any) -> dict[str, Any]:
         """A group that was created just now."""
         body = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
-            "displayName": name,
+            "displayName": title,
             **attributes,
         }
         answer = self.post("/Groups", body)

@@ -291,7 +291,9 @@ class AttributeMap:
         old, old_rest = self._split(before)
         new, new_rest = self._split(after)
         written: list[str] = []
-        ignored: list[str] = []
+        # Not even "*" may become a store of clear passwords.
+        core = self.table.core
+        ignored = [name for name in after if name in core and core[name].load_only]
         for entry in self.entries:
             if entry.target.name != "meta" and new[entry.text] != old[entry.text]:
                 if entry.writable:

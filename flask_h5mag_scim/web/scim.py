@@ -98,9 +98,10 @@ View = Callable[[Exchange], Answer]
 _VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-@blueprint.route("", defaults={"path": ""}, methods=_VERBS, provide_automatic_options=False)
+@blueprint.route("", methods=_VERBS, provide_automatic_options=False)
+@blueprint.route("/", methods=_VERBS, provide_automatic_options=False)
 @blueprint.route("/<h5mag_scim_path:path>", methods=_VERBS, provide_automatic_options=False)
-def endpoint(path: str) -> Response:
+def endpoint(path: str = "") -> Response:
     """One request, one transaction: a change is committed with its log entry, and an error
     takes everything back and leaves an entry of its own."""
     state = get_state()
