@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -37,8 +36,8 @@ from ..records import links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..signals import sso_refused, sso_signed_in, tell
 from ..state import State, get_state
-from . import forms, oidc
-from .oidc import SignInError
+from . import directory, forms, oidc, refusals
+from .directory import SignInError
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
 
@@ -61,7 +60,7 @@ _LOCAL_PATH = re.compile(
 
 def register(app: Flask, state: State) -> None:
     """Hang the routes in, and make this application's store of metadata and keys."""
-    state.kept["oidc"] = oidc.Store()
+    state.kept["oidc"] = directory.Store()
     app.register_blueprint(blueprint, url_prefix=state.config.sso_url_prefix)
 
 
@@ -144,7 +143,7 @@ def _begin(
     **parameters: str,
 ) -> ResponseReturnValue:
     state = get_state()
-    connection = oidc.connect(state.config, provider)
+    connection = directory.connect(state.config, provider)
     version, public_id, key = provider.version, provider.public_id, provider.id.hex
     # The directory may be slow: no connection to the database waits for it.
     state.session.commit()
@@ -171,7 +170,7 @@ def _begin(
     return redirect(begun.url, 303)
 
 
-def _redeem(connection: oidc.Connection, attempt: Attempt) -> dict[str, Any]:
+def _redeem(connection: directory.Connection, attempt: Attempt) -> dict[str, Any]:
     state = get_state()
     state.session.commit()
     return oidc.redeem(
@@ -282,7 +281,7 @@ def test_result() -> ResponseReturnValue:
         layout=state.config.layout,
         result=result,
         hint=_hint(result),
-        nobody=NOBODY.get(result.get("nobody", "")),
+        nobody=refusals.NOBODY.get(result.get("nobody", "")),
         redirect_uri=oidc.redirect_uri(state),
         page_url=url_for(forms.PAGE),
     )
@@ -319,7 +318,7 @@ def _admit(attempt: Attempt) -> tuple[Any, Any]:
     """
     provider, _ = _serving(attempt)
     _check_answer()
-    claims = _redeem(oidc.connect(get_state().config, provider), attempt)
+    claims = _redeem(directory.connect(get_state().config, provider), attempt)
     # Microsoft took its time, and meanwhile all of it may have changed.
     _, account = _serving(attempt)
     user = _person(account, oidc.object_id(claims))
@@ -351,7 +350,7 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
             state.scim.records,
             key,
             log.Event.SSO_REFUSED,
-            status=STATUS.get(refusal.reason, 403),
+            status=refusals.STATUS.get(refusal.reason, 403),
             detail=_detail(refusal, reference),
         )
         state.session.commit()
@@ -392,7 +391,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         _check_current(attempt, provider)
         _check_licence(account)
         _check_answer()
-        claims = _redeem(oidc.connect(state.config, provider), attempt)
+        claims = _redeem(directory.connect(state.config, provider), attempt)
         found = _tested(attempt)
         if found is None:
             raise SignInError("changed")
@@ -493,7 +492,7 @@ def _check_answer() -> None:
     if any(len(values) > 1 or len("".join(values)) > MAX_PARAMETER for values in given.values()):
         raise SignInError("request")
     if any(given["error"]):
-        reason = "busy" if given["error"][0] in BUSY else "provider"
+        reason = "busy" if given["error"][0] in refusals.BUSY else "provider"
         raise SignInError(reason, number=oidc.aadsts("".join(given["error_description"])))
     if not any(given["code"]):
         raise SignInError("request")
@@ -569,7 +568,7 @@ def _detail(refusal: SignInError, reference: str) -> str:
 
 
 def _note(refusal: SignInError, reference: str, *, account: Any = None) -> None:
-    clock = " (clock skew? compare this server's clock)" if refusal.reason in CLOCK else ""
+    clock = " (clock skew? compare this server's clock)" if refusal.reason in refusals.CLOCK else ""
     current_app.logger.warning(
         "sign-in with Microsoft refused: %s%s, account %s",
         _detail(refusal, reference),
@@ -620,7 +619,7 @@ def _page(
 ) -> ResponseReturnValue:
     """The page on which a sign-in ends that did not succeed."""
     config = get_state().config
-    message = MESSAGES[MESSAGE_OF.get(reason, reason)]
+    message = refusals.MESSAGES[refusals.MESSAGE_OF.get(reason, reason)]
     again = public_id is not None and message.can_try_again
     body = render_template(
         "h5mag_scim/sso_message.html",
@@ -635,269 +634,11 @@ def _page(
         password_url=_url(config.login_endpoint, password=1, next=next),
         home_url=f"{request.script_root}/" if current_user.is_authenticated else None,
     )
-    return body, status or STATUS.get(reason, 403)
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a person reads whose sign-in ended."""
-
-    title: str
-    text: str
-    can_try_again: bool = True
-
-
-#: OAuth error codes that pass by themselves (RFC 6749 §4.1.2.1).
-BUSY = frozenset({"temporarily_unavailable", "server_error"})
-
-#: Reasons that a wrong clock on this server would cause.
-CLOCK = frozenset({"clock", "not_yet", "expired", "issued"})
-
-#: Everything else is 403.
-STATUS: Mapping[str, int] = MappingProxyType(
-    {
-        "state": 400,
-        "request": 400,
-        "discovery": 503,
-        "metadata": 503,
-        "keys": 503,
-        "keys_unavailable": 503,
-    }
-)
-
-#: Reasons that share a message.
-MESSAGE_OF: Mapping[str, str] = MappingProxyType(
-    {
-        "cloud": "registration",
-        "client": "registration",
-        "metadata": "discovery",
-        "keys": "discovery",
-        "keys_unavailable": "discovery",
-        "inactive": "not_provisioned",
-        "ambiguous": "not_provisioned",
-        "not_by_scim": "not_provisioned",
-        "timeout": "busy",
-        "answer": "busy",
-        "no_id_token": "busy",
-        "code": "state",
-        "tenant": "token",
-        "issuer": "token",
-        "version": "token",
-        "audience": "token",
-        "party": "token",
-        "nonce": "token",
-        "expired": "token",
-        "issued": "token",
-        "clock": "token",
-        "not_yet": "token",
-        "oid": "token",
-        "claims": "token",
-        "algorithm": "token",
-        "key": "token",
-        "signature": "token",
-    }
-)
-
-MESSAGES: Mapping[str, Message] = MappingProxyType(
-    {
-        "unknown": Message(
-            "This sign-in address is not in use",
-            "Check the address, or sign in from the H5mag start page. The owners and admins of "
-            "your account find the right Sign-on URL under Account, Provisioning & SSO.",
-        ),
-        "off": Message(
-            "Your account does not sign in with Microsoft",
-            "Sign in with your H5mag password. The owners and admins of your account can switch "
-            "Microsoft on under Account, Provisioning & SSO.",
-            can_try_again=False,
-        ),
-        "licence": Message(
-            "Your account does not sign in with Microsoft",
-            "Single sign-on is part of the Enterprise licence. Sign in with your H5mag password. "
-            "For the licence, the owners of your account can ask {email}.",
-            can_try_again=False,
-        ),
-        "registration": Message(
-            "H5mag cannot reach Microsoft in its own name",
-            "H5mag’s registration at Microsoft does not work. Only H5mag can repair that: "
-            "please write to {email} and give the reference. Until then, sign in with your "
-            "H5mag password.",
-        ),
-        "discovery": Message(
-            "Microsoft cannot be reached right now",
-            "The sign-in service of your organisation’s directory did not answer as it "
-            "should. Please try again in a minute. If it goes on, tell your IT administrator.",
-        ),
-        "busy": Message(
-            "Microsoft did not finish the sign-in",
-            "Its answer did not come or could not be used. Please try again in a minute. If it "
-            "goes on, give the reference to your IT administrator.",
-        ),
-        "state": Message(
-            "This sign-in is over",
-            "It was used already, took longer than ten minutes, or was begun in another "
-            "browser. Nothing has changed. Please start again.",
-        ),
-        "request": Message(
-            "This sign-in address is not complete",
-            "Something on the way from Microsoft to H5mag changed it. Nothing has changed here. "
-            "Please start again.",
-        ),
-        "changed": Message(
-            "The settings changed while you were signing in",
-            "An owner or admin of your account has just changed how people sign in. Please start "
-            "again.",
-        ),
-        "provider": Message(
-            "Microsoft did not sign you in",
-            "You can try again, also with another Microsoft account. If it goes on, give the "
-            "reference to your IT administrator, who can see the reason in Microsoft Entra’s "
-            "sign-in logs.",
-        ),
-        "token": Message(
-            "This Microsoft sign-in is not valid here",
-            "It does not belong to your organisation’s directory, to H5mag, or to this moment. "
-            "You can try again with another Microsoft account. If it goes on, give the reference "
-            "to your IT administrator.",
-        ),
-        "not_provisioned": Message(
-            "Your account has not been set up yet",
-            "Microsoft knows you, but there is no active H5mag user for you in this account. "
-            "Your IT administrator can assign you to H5mag in Microsoft Entra; after that it can "
-            "take 40 minutes until you can sign in.",
-        ),
-        "test_session": Message(
-            "The test was not finished",
-            "It belongs to the owner or admin who began it, in the same browser. Sign in to "
-            "H5mag and press Test sign-in again.",
-            can_try_again=False,
-        ),
-        "nothing_to_test": Message(
-            "There is nothing to test yet",
-            "Choose Microsoft 365 / Microsoft Entra ID under Account, Provisioning & SSO and "
-            "press Save first.",
-            can_try_again=False,
-        ),
-    }
-)
-
-#: What a test tells an admin, by reason.
-HINTS: Mapping[str, str] = MappingProxyType(
-    {
-        "licence": "Single sign-on is part of the Enterprise licence, which this account does "
-        "not have.",
-        "registration": "H5mag’s own registration at Microsoft is missing. Only H5mag can set "
-        "it up.",
-        "cloud": "H5mag no longer knows the Microsoft cloud of these settings. Choose another "
-        "one under More settings, or ask H5mag.",
-        "client": "Microsoft does not accept the secret of H5mag’s registration. Only H5mag can "
-        "renew it.",
-        "discovery": "No directory answered at this address. Check the Directory (tenant) ID "
-        "and the Microsoft cloud; if they are right, Microsoft may be down: try again later.",
-        "metadata": "The directory describes itself in a way that H5mag does not trust. Check "
-        "the Directory (tenant) ID and the Microsoft cloud.",
-        "keys_unavailable": "Microsoft’s signing keys could not be loaded. Try again in a minute.",
-        "keys": "Microsoft’s list of signing keys has none that may sign for this directory. An "
-        "application with signing keys of its own is not supported.",
-        "changed": "Somebody saved other settings during the test. Test those.",
-        "request": "Microsoft’s answer arrived incomplete. Try again; if it goes on, something "
-        "between Microsoft and H5mag changes addresses.",
-        "provider": "Microsoft ended the sign-in. Its sign-in logs, in Microsoft Entra under "
-        "Monitoring, say why.",
-        "busy": "Microsoft is busy. Try again in a minute.",
-        "timeout": "Microsoft did not answer in time. Try again in a minute.",
-        "answer": "Microsoft’s answer could not be read. Try again in a minute.",
-        "no_id_token": "Microsoft’s answer had no ID token. Try again; if it goes on, tell H5mag.",
-        "code": "Microsoft no longer accepts this sign-in: it was used or took too long. Test "
-        "again.",
-        "tenant": "You signed in to another directory. Choose an account of this directory, or "
-        "correct the Directory (tenant) ID.",
-        "issuer": "The sign-in came from another directory or cloud. Correct the Directory "
-        "(tenant) ID or the Microsoft cloud.",
-        "version": "Microsoft sent a token of version 1. The registration must ask for version 2: "
-        "tell H5mag.",
-        "audience": "The token was made for another application. Tell H5mag.",
-        "party": "The token was made for another application. Tell H5mag.",
-        "nonce": "The token belongs to another sign-in. Test again.",
-        "oid": "The token does not say who signed in: the object id is missing. Make sure that "
-        "the application may use the profile permission.",
-        "expired": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
-        "issued": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
-        "clock": "The token comes from the future: a clock is wrong. Tell H5mag.",
-        "not_yet": "The token comes from the future: a clock is wrong. Tell H5mag.",
-        "claims": "The token does not say what it must. Tell H5mag.",
-        "algorithm": "The token is signed in a way that H5mag does not accept.",
-        "key": "The token is signed with a key that Microsoft does not list. Test again in a "
-        "minute: Microsoft may have changed its keys just now.",
-        "signature": "The token’s signature is not right.",
-    }
-)
-
-#: What an AADSTS number means for an admin. Microsoft changes them: they explain, they never
-#: decide.
-_AADSTS_HINTS: tuple[tuple[str, str], ...] = (
-    (
-        "50011 900971 70004",
-        "This redirect URI is not registered for the application: {redirect_uri}",
-    ),
-    ("700016 70001", "The application is not in this directory, or is disabled there."),
-    (
-        "90002 90038",
-        "There is no such directory in this cloud. Check the Directory (tenant) ID and the "
-        "Microsoft cloud.",
-    ),
-    ("7000215 70002", "The secret of H5mag’s registration is wrong. Only H5mag can renew it."),
-    ("7000222", "The secret of H5mag’s registration has expired. Only H5mag can renew it."),
-    ("700025", "The registration’s platform must be Web, not a public client. Tell H5mag."),
-    ("700027 50012", "Microsoft does not accept H5mag’s certificate. Only H5mag can renew it."),
-    (
-        "50105",
-        "This person is not assigned to the application. Assign them in Microsoft Entra under "
-        "Enterprise applications, Users and groups.",
-    ),
-    (
-        "50020 50034 51004 16000 90072",
-        "This Microsoft account is not in the directory. Choose another account, or invite it as "
-        "a guest.",
-    ),
-    (
-        "65001 90094 90008",
-        "Consent is missing. An administrator of the directory grants it in Microsoft Entra under "
-        "Enterprise applications, Permissions.",
-    ),
-    ("65004", "The person declined. Try again and accept."),
-    (
-        "53000 53001 53003 530032 50131 50158",
-        "A Conditional Access policy of your directory refused the sign-in.",
-    ),
-    (
-        "50053 50055 50057 50126 50144",
-        "Microsoft refused this person: locked, disabled, or a wrong or expired password.",
-    ),
-    ("50196", "Microsoft saw the same sign-in too often in a short time. Wait a few minutes."),
-    ("54005 70008 501481", "This sign-in was used already or took too long. Test again."),
-    ("90033 90006 90024 90055", "Microsoft is busy. Try again in a minute."),
-)
-AADSTS_HINTS: Mapping[str, str] = MappingProxyType(
-    {number: hint for numbers, hint in _AADSTS_HINTS for number in numbers.split()}
-)
-
-#: Why a test that passed found nobody here.
-NOBODY: Mapping[str, str] = MappingProxyType(
-    {
-        "not_provisioned": "Nobody in this account has this object id as externalId yet. Assign "
-        "the person to the application, map objectId to externalId, and start provisioning.",
-        "not_by_scim": "A user of this account has this object id, but Microsoft Entra has not "
-        "provisioned them yet. Start provisioning, and the two are joined.",
-        "inactive": "The user with this object id is deactivated.",
-        "ambiguous": "Several users of this account have this object id as externalId. Correct "
-        "the mapping: it must be unique.",
-    }
-)
+    return body, status or refusals.STATUS.get(reason, 403)
 
 
 def _hint(result: Mapping[str, Any]) -> str | None:
     if result["passed"]:
         return None
-    hint = AADSTS_HINTS.get(result["number"] or "") or HINTS[result["reason"]]
+    hint = refusals.AADSTS_HINTS.get(result["number"] or "") or refusals.HINTS[result["reason"]]
     return hint.format(redirect_uri=oidc.redirect_uri(get_state()))

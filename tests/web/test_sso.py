@@ -29,7 +29,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import sso_refused, sso_signed_in
 from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
-from flask_h5mag_scim.web import oidc
+from flask_h5mag_scim.web import directory, oidc
 
 from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET, KEYS, Issuer, encode, new_key, running
 
@@ -605,8 +605,8 @@ def test_a_token_endpoint_that_hangs(
 
         return Response(body(), mimetype="application/json")
 
-    monkeypatch.setattr(oidc, "TIMEOUT", (0.3, 0.3))
-    monkeypatch.setattr(oidc, "DEADLINE", 0.5)
+    monkeypatch.setattr(directory, "TIMEOUT", (0.3, 0.3))
+    monkeypatch.setattr(directory, "DEADLINE", 0.5)
     for misbehaviour in (hang, drip):
         issuer.answers["token"] = misbehaviour
         client = world.browser()
@@ -618,8 +618,8 @@ def test_a_token_endpoint_that_hangs(
 
 def test_the_real_limits_free_a_worker_in_time() -> None:
     """The limits in force add up to less than fifteen seconds."""
-    assert oidc.DEADLINE < 15
-    assert sum(oidc.TIMEOUT) < 15
+    assert directory.DEADLINE < 15
+    assert sum(directory.TIMEOUT) < 15
 
 
 def test_a_wrong_client_secret(
@@ -1461,7 +1461,11 @@ def test_logs_carry_no_secret(
 ) -> None:
     """Neither code, token, secret nor address reaches a log, whatever happens."""
     client = world.browser()
-    names = [world.app.logger.name, "flask_h5mag_scim.web.oidc"]
+    names = [
+        world.app.logger.name,
+        "flask_h5mag_scim.web.oidc",
+        "flask_h5mag_scim.web.directory",
+    ]
     with caplog.at_level(logging.INFO):
         for name in names:
             caplog.set_level(logging.DEBUG, logger=name)
