@@ -1,0 +1,61 @@
+"""Two requests at the same moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+from .conftest import Entra, both_databases
+
+
+def at_once(entra: Entra, tasks: list[Any]) -> list[Any]:
+    """Run each task with a client of its own, all starting together."""
+    barrier = Barrier(len(tasks))
+
+    def run(task: Any) -> Any:
+        own = Entra(entra.client.application.test_client(), entra.token)
+        barrier.wait()
+        return task(own)
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(run, tasks))
+
+
+@both_databases
+def test_of_two_creates_of_one_user_one_wins(entra: Entra) -> None:
+    """One 201, the others 409 uniqueness; the matching query then finds the winner."""
+    for n in range(5):
+        body = {"userName": f"ada{n}@example.com", "externalId": f"x{n}", "active": True}
+        answers = at_once(entra, [lambda entra, b=body: entra.post("/Users", b)] * 4)
+        assert Counter(a.status_code for a in answers) == {201: 1, 409: 3}
+        assert {a.get_json().get("scimType") for a in answers} == {None, "uniqueness"}
+        assert len(entra.find(f'userName eq "{body["userName"]}"')) == 1
+
+
+@both_databases
+def test_changes_of_different_attributes_are_both_kept(entra: Entra) -> None:
+    """Rows are locked before they are read: no update is lost, also within '*'."""
+    user = entra.user("ada")
+    names = [f"custom{n}" for n in range(6)]
+
+    def change(name: str) -> Any:
+        operation = {"op": "add", "path": name, "value": name}
+        return lambda entra: entra.patch(f"/Users/{user['id']}", operation)
+
+    answers = at_once(entra, [change(name) for name in names])
+    assert {answer.status_code for answer in answers} == {200}
+    found = entra.get(f"/Users/{user['id']}").get_json()
+    assert {name: found.get(name) for name in names} == {name: name for name in names}
+
+
+@both_databases
+def test_the_same_member_added_at_once_is_in_once(entra: Entra) -> None:
+    """Nobody gets an error for being second."""
+    user, group = entra.user("ada"), entra.group()
+    operation = {"op": "add", "path": "members", "value": [{"value": user["id"]}]}
+    answers = at_once(entra, [lambda e: e.patch(f"/Groups/{group['id']}", operation)] * 4)
+    assert {answer.status_code for answer in answers} == {204}
+    members = entra.get(f"/Groups/{group['id']}").get_json()["members"]
+    assert [member["value"] for member in members] == [user["id"]]
