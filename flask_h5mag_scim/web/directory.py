@@ -37,8 +37,9 @@ ALGORITHM = "RS256"
 
 #: Seconds to connect, and between two bytes of an answer.
 TIMEOUT = (3.0, 5.0)
-#: Seconds for one answer as a whole, name resolution and a dripping server included.
-DEADLINE = 12.0
+#: Seconds for one answer as a whole, name resolution and a dripping server included. A
+#: sign-in asks three times at most, and servers give a worker about 30 seconds.
+DEADLINE = 8.0
 #: Bytes of one answer. Microsoft's keys are about 15 kB.
 MAX_ANSWER = 256 * 1024
 
@@ -51,6 +52,7 @@ COOLDOWN = 30.0
 #: With nothing usable: how soon a directory that could not be reached is asked again.
 RETRY = 5.0
 
+GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -100,8 +102,8 @@ class Metadata:
 def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
     """The connection of an account's settings.
 
-    :raises SignInError: when this application has no registration, or its configuration
-        does not know the cloud any more.
+    :raises SignInError: when this application has no registration, its configuration does
+        not know the cloud any more, or the tenant is none.
     """
     if config.oidc_client_id is None or config.oidc_client_secret is None:
         raise SignInError("registration")
@@ -109,6 +111,9 @@ def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
     if authority is None:
         raise SignInError("cloud")
     tenant_id = provider.tenant_id.lower()
+    if not GUID.fullmatch(tenant_id):
+        # "common" and its kin are no directory, and no text may lead elsewhere in the cloud.
+        raise SignInError("tenant_id")
     issuer = (
         authority.removesuffix(METADATA_SUFFIX)
         if authority.endswith(METADATA_SUFFIX)

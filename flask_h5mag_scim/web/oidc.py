@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ from typing import Any
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.flask_client import FlaskIntegration, FlaskOAuth2App
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.errors import ClaimError, InvalidKeyIdError, JoseError
 from joserfc.jws import extract_compact
 
 from ..records.models import IdentityProviderMixin
 from ..state import State
 from . import directory
-from .directory import ALGORITHM, Connection, SignInError, Store
+from .directory import ALGORITHM, GUID, Connection, SignInError, Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,6 @@ LEEWAY = 60
 #: How long ago a token may have been issued; it comes straight from the token endpoint.
 MAX_AGE = 3600
 
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _AADSTS = re.compile(r"AADSTS(\d{4,9})")
 
 
@@ -133,7 +134,7 @@ def aadsts(text: object) -> str | None:
 
 
 def _guid(value: object) -> str | None:
-    if not isinstance(value, str) or not _GUID.fullmatch(value.lower()):
+    if not isinstance(value, str) or not GUID.fullmatch(value.lower()):
         return None
     return value.lower()
 
@@ -215,7 +216,6 @@ class _Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib has no types
             client_secret=connection.client_secret,
             client_kwargs={
                 "scope": SCOPE,
-                "code_challenge_method": "S256",
                 # Authlib's Basic does not form-encode the secret as RFC 6749 §2.3.1 wants.
                 "token_endpoint_auth_method": "client_secret_post",
                 "default_timeout": directory.TIMEOUT,
@@ -259,12 +259,20 @@ def authorize(
     :raises DirectoryError: when the directory's metadata cannot be had.
     """
     client = _Client(connection, store, name, {})
-    begun = client.create_authorization_url(redirect_uri, response_mode="query", **parameters)
+    # Authlib can make the verifier as well, and writes it into its debug log.
+    code_verifier = secrets.token_urlsafe(36)
+    begun = client.create_authorization_url(
+        redirect_uri,
+        response_mode="query",
+        code_challenge=create_s256_code_challenge(code_verifier),
+        code_challenge_method="S256",
+        **parameters,
+    )
     return Authorization(
         url=begun["url"],
         state=begun["state"],
         nonce=begun["nonce"],
-        code_verifier=begun["code_verifier"],
+        code_verifier=code_verifier,
     )
 
 

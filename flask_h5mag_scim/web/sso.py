@@ -122,7 +122,10 @@ def _keep(attempts: list[Attempt]) -> None:
     rows = [list(astuple(each)) for each in attempts[-MAX_ATTEMPTS:]]
     while len(rows) > 1 and len(json.dumps(rows)) > MAX_ATTEMPTS_SIZE:
         rows.pop(0)
-    session[_ATTEMPTS] = rows
+    if rows:
+        session[_ATTEMPTS] = rows
+    else:
+        session.pop(_ATTEMPTS, None)
 
 
 def _take(state: str) -> Attempt | None:
@@ -173,6 +176,9 @@ def _begin(
 def _redeem(connection: directory.Connection, attempt: Attempt) -> dict[str, Any]:
     state = get_state()
     state.session.commit()
+    # What is read after the exchange is read anew, also where the host's sessions do not
+    # expire what they hold on commit.
+    state.session.expire_all()
     return oidc.redeem(
         connection,
         state.kept["oidc"],
@@ -217,7 +223,7 @@ def login(public_id: str) -> ResponseReturnValue:
     if found is None:
         return _page("unknown", status=404)
     provider, account = found
-    public_id = provider.public_id
+    key, public_id = state.scim.account_key(account), provider.public_id
     # Microsoft takes one of the two.
     parameters = {"prompt": "select_account"} if again else {}
     if not again and 0 < len(hint) <= 254 and hint.isprintable():
@@ -228,7 +234,6 @@ def login(public_id: str) -> ResponseReturnValue:
     except SignInError as refusal:
         # Anybody can ask for this address, so the customer's log does not tell of it.
         reference = _reference()
-        key = state.scim.account_key(account)
         _note(refusal, reference, account=key)
         return _page(refusal.reason, reference=reference, public_id=public_id, next=target)
 
@@ -240,9 +245,7 @@ def callback() -> ResponseReturnValue:
     states = request.args.getlist("state")
     attempt = _take(states[0]) if len(states) == 1 else None
     if attempt is None:
-        refusal, reference = SignInError("state"), _reference()
-        _note(refusal, reference)
-        return _page(refusal.reason, reference=reference)
+        return _refuse_stranger("state")
     if attempt.purpose == "test":
         return _end_test(attempt)
     return _end_login(attempt)
@@ -364,6 +367,13 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
     )
 
 
+def _refuse_stranger(reason: str) -> ResponseReturnValue:
+    """End what no account can be told of, because nothing proves that it concerns one."""
+    reference = _reference()
+    _note(SignInError(reason), reference)
+    return _page(reason, reference=reference)
+
+
 def _sign_in(user: Any) -> None:
     """Replace the browser's session by a new one of ``user``.
 
@@ -384,7 +394,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
     scim = state.scim
     found = _tested(attempt)
     if found is None:
-        return _page("test_session")
+        return _refuse_stranger("test_session")
     provider, account = found
     tenant_id = provider.tenant_id
     try:

@@ -80,6 +80,13 @@ def test_a_connection_needs_a_registration_and_a_cloud() -> None:
         directory.connect(settings(), provider("gone"))
 
 
+@pytest.mark.parametrize("tenant", ["common", "", "../x", f"{TENANT}/..", f"{TENANT}\n", "a.b"])
+def test_a_tenant_is_a_guid(tenant: str) -> None:
+    """Whatever else got into the table, it leads to no address of the cloud."""
+    with pytest.raises(SignInError, match="tenant_id"):
+        directory.connect(settings(), provider("global", tenant))
+
+
 # Metadata
 
 METADATA = {

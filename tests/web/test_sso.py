@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import inspect
 import json
 import logging
 import re
@@ -29,7 +30,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import sso_refused, sso_signed_in
 from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
-from flask_h5mag_scim.web import directory, oidc
+from flask_h5mag_scim.web import directory, oidc, refusals, sso
 
 from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET, KEYS, Issuer, encode, new_key, running
 
@@ -913,6 +914,14 @@ def test_switched_off_while_microsoft_answers(world: World, issuer: Issuer) -> N
     assert_refused(world, client, world.sign_in(client), "off")
 
 
+def test_switched_off_with_sessions_that_keep_what_they_read(
+    world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host whose sessions do not expire on commit is told the same."""
+    monkeypatch.setitem(db.session.session_factory.kw, "expire_on_commit", False)
+    test_switched_off_while_microsoft_answers(world, issuer)
+
+
 def test_the_provider_is_gone(world: World) -> None:
     """Settings that were deleted meanwhile end on a page."""
     client = world.browser()
@@ -1448,6 +1457,36 @@ def test_refusal_pages_offer_both_ways(world: World) -> None:
     assert " style=" not in page.split("<main")[1]
 
 
+def test_every_reason_has_its_words() -> None:
+    """No reason that the code can give leaves a page or a test result without a text."""
+    sources = [inspect.getsource(module) for module in (directory, oidc, sso)]
+    raised = r'(?:SignInError|ClaimsRefused|DirectoryError|_refuse_stranger)\(\s*"(\w+)"'
+    asked = r'_ask\([^"]*"(\w+)"|(?:return|reason =) "(\w+)"'
+    found = {
+        name
+        for source in sources
+        for pattern in (raised, asked)
+        for match in re.finditer(pattern, source)
+        for name in match.groups()
+        if name
+    }
+    assert {"state", "tenant", "discovery", "keys_unavailable", "client", "busy"} <= found
+    for reason in found:
+        assert refusals.MESSAGE_OF.get(reason, reason) in refusals.MESSAGES, reason
+    without_test = {"state", "test_session", "off", *refusals.NOBODY}
+    assert found - without_test <= set(refusals.HINTS)
+    assert set(refusals.STATUS) <= found
+
+
+def test_an_unknown_key_is_looked_for_once(world: World, issuer: Issuer) -> None:
+    """A token with a key that nobody lists costs one more look, within the same sign-in."""
+    world.sign_in(world.browser())
+    issuer.forge = other_key(kid="stranger")
+    for _ in range(3):
+        assert_final(world.sign_in(world.browser()))
+    assert issuer.count("keys") == 2
+
+
 def test_a_login_endpoint_that_does_not_exist(world: World) -> None:
     """A misspelt endpoint costs the link, not the page."""
     config = world.app.extensions["h5mag_scim"].config
@@ -1462,6 +1501,7 @@ def test_logs_carry_no_secret(
     """Neither code, token, secret nor address reaches a log, whatever happens."""
     client = world.browser()
     names = [
+        "authlib.integrations.base_client.sync_app",
         world.app.logger.name,
         "flask_h5mag_scim.web.oidc",
         "flask_h5mag_scim.web.directory",
@@ -1473,9 +1513,10 @@ def test_logs_carry_no_secret(
         issuer.claims["tid"] = OTHER_TENANT
         world.arrive(client, path)
     code = parse_qs(urlsplit(path).query)["code"][0]
+    verifier = next(form for name, form in issuer.asked if name == "token")["code_verifier"]
     ours = "\n".join(record.getMessage() for record in caplog.records if record.name in names)
     assert "tenant, reference" in ours
-    for secret in (code, CLIENT_SECRET, "@", "eyJ"):
+    for secret in (code, verifier, CLIENT_SECRET, "@", "eyJ"):
         assert secret not in ours
         assert secret not in json.dumps([entry.detail for entry in world.log()])
 
