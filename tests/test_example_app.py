@@ -15,7 +15,7 @@ from flask import Flask
 from flask.cli import run_command
 from flask.testing import FlaskClient
 
-from example_app import create_app, models, seeding
+from example_app import create_app, load_user, models, seeding
 from example_app.models import Account, Magazine, Team, TeamMember, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import links, providers
@@ -369,6 +369,24 @@ def test_a_deactivated_persons_next_click_is_refused(app: Flask, client: FlaskCl
     assert sign_in(client, "jonas.weber@acme.example").status_code == 303
 
 
+def test_who_may_not_sign_in_has_no_session(app: Flask) -> None:
+    """The user loader knows active people only: nobody else's session means anything."""
+    with app.app_context():
+        jonas = person("jonas.weber@acme.example")
+        key = jonas.get_id()
+        assert load_user(key) is jonas
+        jonas.active = False
+        for nobody in (key, str(uuid.uuid4()), "nonsense"):
+            assert load_user(nobody) is None
+
+
+def test_who_may_not_sign_in_is_told_by_the_sign_on(app: Flask, client: FlaskClient) -> None:
+    """A deactivated person of a redirecting account is sent on, to the page that explains."""
+    url = redirect_to_microsoft(app, "acme")
+    change(app, lambda: setattr(person("jonas.weber@acme.example"), "active", False))
+    assert client.post("/login", data={"email": "jonas.weber@acme.example"}).location == url
+
+
 # Provisioning
 
 
@@ -604,6 +622,12 @@ def test_the_account_page_leads_to_provisioning(client: FlaskClient) -> None:
 
 
 # Start and commands
+
+
+def test_sqlite_holds_foreign_keys(app: Flask) -> None:
+    """Nobody can delete a person from under a magazine, on SQLite neither."""
+    with app.app_context(), pytest.raises(sa.exc.IntegrityError):
+        db.session.execute(sa.delete(User).where(User.username == "jonas.weber@acme.example"))
 
 
 def test_secret_key_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
