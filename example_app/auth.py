@@ -74,8 +74,11 @@ def login() -> ResponseReturnValue:
     if request.method == "GET":
         if current_user.is_authenticated and "next" not in request.args:
             return redirect(url_for("index"))
-        name = current_user.address if current_user.is_authenticated else ""
-        return _ask("name", name=name)
+        if current_user.is_authenticated:
+            # Who has a password came in with it, perhaps because Microsoft does not know them.
+            has_one = current_user.password_hash is not None
+            return _ask("name", name=current_user.address, with_password=has_one)
+        return _ask("name", name="")
     if not _is_own_form():
         abort(403, "Sign in from H5mag's own page.")
 
@@ -142,6 +145,7 @@ def _ask(
     slug: str = "",
     accounts: Sequence[Account] = (),
     error: str | None = None,
+    with_password: bool = False,
 ) -> str:
     return render_template(
         "login.html",
@@ -151,7 +155,7 @@ def _ask(
         accounts=sorted(accounts, key=lambda account: account.name.casefold()),
         error=error,
         next=_next(),
-        wants_password=_wants_password(),
+        wants_password=with_password or _wants_password(),
     )
 
 

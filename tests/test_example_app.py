@@ -333,6 +333,18 @@ def test_signed_in_people_can_sign_in_again(client: FlaskClient) -> None:
     assert again.location == "/account"
 
 
+def test_signing_in_again_asks_as_the_first_time(app: Flask, client: FlaskClient) -> None:
+    """Who has a password is asked for it, although the account redirects; others are not."""
+    redirect_to_microsoft(app, "acme")
+    sign_in(client, OWNER)
+    page = client.get("/login?next=/account").text
+    assert f'name="email" value="{OWNER}"' in page
+    assert 'name="password"' in page
+    assert "/login?next=/account&amp;password=1" in page
+    change(app, lambda: setattr(person(OWNER), "password_hash", None))
+    assert 'name="password"' not in client.get("/login?next=/account").text
+
+
 def test_signing_out_lands_on_a_page_that_waits(app: Flask, client: FlaskClient) -> None:
     """Signing out takes a form of ours and ends where nobody is signed in again."""
     redirect_to_microsoft(app, "acme")
