@@ -188,6 +188,8 @@ def activate(
     token.name = name[:80]
     token.activated_at = at
     token.expires_at = expires_at
+    # A try before Save was refused; it is no use of this token.
+    token.last_used_at = token.last_used_ip = None
 
 
 def revoke(token: TokenMixin) -> None:
