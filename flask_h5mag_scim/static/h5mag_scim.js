@@ -64,11 +64,10 @@
   for (const time of page.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
+    const two = (number) => String(number).padStart(2, "0");
     time.title = time.textContent;
-    time.textContent = at.toLocaleString(document.documentElement.lang || undefined, {
-      dateStyle: "medium",
-      timeStyle: "short",
-    });
+    time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+      `${two(at.getHours())}:${two(at.getMinutes())}`;
   }
 
   // The test runs in a tab of its own. Back here, the page shows what it led to, unless

@@ -546,6 +546,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     in_force, pending = providers.load(state.session, scim.records, key)
     redirecting = in_force if in_force is not None and in_force.mode != Mode.OFF else None
     known = pending or in_force
+    sso = answer.sso or SSOForm.stored(in_force, pending)
     lifetimes = _lifetimes()
     attributes = scim.user.map.rows()
     entries = log.recent(state.session, scim.records, key, limit=SHOWN)
@@ -570,12 +571,12 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         name=request.form.get("name") or say("name.default"),
         lifetimes=lifetimes,
         expires=request.form.get("expires", lifetimes[0].value),
-        sso=answer.sso or SSOForm.stored(in_force, pending),
+        sso=sso,
         redirecting=redirecting,
         pending=pending,
         testable=pending or redirecting,
         has_registration=config.has_registration,
-        clouds=_clouds(config.oidc_clouds),
+        clouds=_clouds(config.oidc_clouds, sso.cloud),
         redirect_uri=oidc.redirect_uri(state),
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
         attributes=attributes,
@@ -594,9 +595,13 @@ def _account_url() -> str | None:
     return f"{request.script_root}{parent}"
 
 
-def _clouds(clouds: Mapping[str, str]) -> dict[str, str]:
-    """The clouds that can be chosen, with the words for them."""
-    return {name: TEXTS.get(f"cloud.{name}", name) for name in clouds}
+def _clouds(clouds: Mapping[str, str], chosen: str) -> dict[str, str]:
+    """The clouds in the list, with the words for them.
+
+    One that was chosen and is not configured any more stays in it, so that a Save does not
+    silently choose another.
+    """
+    return {name: TEXTS.get(f"cloud.{name}", name) for name in (*clouds, chosen)}
 
 
 def _revoke_page(account: Any, token: TokenMixin, *, typed: str | None = None) -> BaseResponse:

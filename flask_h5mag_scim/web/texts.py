@@ -40,7 +40,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "at": "{time} UTC",
         # Status
         "status.none": "Not set up",
-        "status.none.why": "Generate a token and paste it into Microsoft Entra to begin.",
+        "status.none.why": "Microsoft Entra is not connected to this account.",
         "status.draft": "Token not saved",
         "status.draft.why": "Press Save so that Microsoft Entra can use the token.",
         "status.waiting": "Waiting for Microsoft Entra",
@@ -200,7 +200,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "refused.DELETE": "Refused to delete {what}",
         "kind.User": "a user",
         "kind.Group": "a group",
-        "kind.other": "something",
+        "kind.other": "a user or group",
         "event.token.generated": "Generated a token",
         "event.token.saved": "Saved a token",
         "event.token.discarded": "Discarded a token that was not saved",

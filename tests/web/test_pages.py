@@ -1,0 +1,1401 @@
+"""The page "Provisioning & SSO", through HTTP, as an owner's browser uses it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+import flask_h5mag_scim
+from example_app.models import Account, User, db
+from example_app.provisioning import scim
+from flask_h5mag_scim import token_issued, token_revoked
+from flask_h5mag_scim.records import log, providers, tokens
+from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
+from flask_h5mag_scim.web import pages, texts
+
+from ..conftest import PASSWORD, PUBLIC_URL, Entra, make_token, missing
+
+URL = "/account/provisioning"
+TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
+OTHER_TENANT = "1d2c3b4a-0000-4000-8000-1234567890ab"
+TOKEN = re.compile(r"h5mag_scim_[A-Za-z0-9_-]{49}")
+VOID = {"input", "link", "meta", "img", "br", "hr"}
+
+
+# -- reading a page ----------------------------------------------------------------------
+
+
+@dataclass
+class Element:
+    name: str
+    attributes: dict[str, str]
+    parents: tuple[Element, ...] = ()
+    words: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def __getitem__(self, name: str) -> str:
+        return self.attributes[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.attributes
+
+
+class Page(HTMLParser):
+    """A page as somebody reads it and fills in its form."""
+
+    def __init__(self, answer: TestResponse) -> None:
+        super().__init__()
+        self.answer = answer
+        self.status = answer.status_code
+        self.html = answer.text
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(self.html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {k: v or "" for k, v in attrs}, tuple(self._open))
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open[-1].name == tag, f"</{tag}> closes <{self._open[-1].name}>"
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.words.append(data)
+
+    def all(self, name: str, /, **attributes: str) -> list[Element]:
+        wanted = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+        return [
+            element
+            for element in self.elements
+            if element.name == name
+            and all(element.attributes.get(key) == value for key, value in wanted.items())
+        ]
+
+    def one(self, name: str, /, **attributes: str) -> Element:
+        found = self.all(name, **attributes)
+        assert len(found) == 1, (name, attributes, len(found))
+        return found[0]
+
+    def id(self, value: str) -> Element:
+        found = [element for element in self.elements if element.attributes.get("id") == value]
+        assert len(found) == 1, value
+        return found[0]
+
+    def has(self, value: str) -> bool:
+        return any(element.attributes.get("id") == value for element in self.elements)
+
+    @property
+    def text(self) -> str:
+        return self.one("body").text
+
+    @property
+    def pill(self) -> str:
+        return self.one("p", class_="h5s-status").text
+
+    @property
+    def notes(self) -> str:
+        found = [
+            e.text for e in self.elements if "h5s-note" in e.attributes.get("class", "").split()
+        ]
+        return " | ".join(found)
+
+    @property
+    def statuses(self) -> list[str]:
+        return [e.text for e in self.elements if e.attributes.get("role") == "status" and e.text]
+
+    def button(self, label: str) -> Element:
+        found = [element for element in self.all("button") if element.text == label]
+        assert len(found) == 1, (label, [button.text for button in self.all("button")])
+        return found[0]
+
+    def buttons(self) -> list[str]:
+        return [button.text for button in self.all("button") if button.text]
+
+    def fields(self) -> dict[str, str]:
+        """What the page's one form would send."""
+        forms = [
+            e for e in self.all("form") if e.attributes.get("class") in ("h5s-form", "h5s-card")
+        ]
+        assert len(forms) == 1
+        values: dict[str, str] = {}
+        for element in self.elements:
+            if forms[0] not in element.parents:
+                continue
+            if element.name == "option" and "selected" in element:
+                values[element.parents[-1]["name"]] = element["value"]
+            is_sent = element.attributes.get("type") != "radio" or "checked" in element
+            if element.name == "input" and "name" in element and is_sent:
+                values[element["name"]] = element["value"]
+        return values
+
+    @property
+    def token(self) -> str:
+        value = self.id("h5s-token")["value"]
+        assert TOKEN.fullmatch(value)
+        return value
+
+
+class Admin:
+    """Somebody with a browser."""
+
+    def __init__(self, app: Flask, name: str | None = "owner@acme.example") -> None:
+        self.app = app
+        self.client: FlaskClient = app.test_client()
+        if name is not None:
+            self.sign_in(name)
+
+    def sign_in(self, name: str) -> None:
+        answer = self.client.post("/login?password=1", data={"email": name, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+
+    def open(self, url: str = URL) -> Page:
+        answer = self.client.get(url)
+        assert answer.status_code == 200, answer.text
+        return Page(answer)
+
+    def press(self, page: Page, what: str, **typed: str) -> TestResponse:
+        """Send the page's form with a button: generate, save, discard."""
+        return self.client.post(f"{URL}/{what}", data={**page.fields(), **typed})
+
+    def generate(self, **typed: str) -> Page:
+        answer = self.press(self.open(), "generate", **typed)
+        assert answer.status_code == 200, answer.text
+        return Page(answer)
+
+    def save(self, page: Page, **typed: str) -> Page:
+        """Press Save, and see the page that it leads to."""
+        answer = self.press(page, "save", **typed)
+        assert answer.status_code == 303, Page(answer).notes
+        assert answer.location == URL
+        return self.open()
+
+    def refuse(self, page: Page, status: int, **typed: str) -> Page:
+        """Press Save, and see what is wrong."""
+        answer = self.press(page, "save", **typed)
+        assert answer.status_code == status, answer.text
+        return Page(answer)
+
+    def forget_login(self) -> None:
+        """Eleven minutes pass."""
+        with self.client.session_transaction() as session:
+            session["_h5mag_scim_login_at"] -= 11 * 60
+
+
+@pytest.fixture
+def owner(app: Flask) -> Admin:
+    return Admin(app)
+
+
+def add_user(app: Flask, name: str, role: str, slug: str = "acme") -> str:
+    with app.app_context():
+        user = User(account_id=_account(slug), username=name, role=role)
+        user.set_password(PASSWORD)
+        db.session.add(user)
+        db.session.commit()
+    return name
+
+
+def reconfigure(app: Flask, **values: Any) -> None:
+    """What the host's configuration would say instead."""
+    state = app.extensions["h5mag_scim"]
+    state.config = replace(state.config, **values)
+
+
+def _account(slug: str = "acme") -> Any:
+    return db.session.scalars(sa.select(Account.id).filter_by(slug=slug)).one()
+
+
+def held(app: Flask, slug: str = "acme") -> list[tuple[str, str]]:
+    """An account's tokens: state and name, oldest first."""
+    with app.app_context():
+        rows = db.session.scalars(
+            sa.select(scim.Token)
+            .filter_by(account_id=_account(slug))
+            .order_by(scim.Token.created_at)
+        )
+        return [(str(row.state(now())), row.name) for row in rows]
+
+
+def events(app: Flask, slug: str = "acme") -> list[tuple[str, str]]:
+    """An account's log: event and actor, oldest first."""
+    with app.app_context():
+        rows = log.recent(db.session, scim.records, _account(slug), limit=100)
+        return [(row.event, row.actor) for row in reversed(rows)]
+
+
+def settings(app: Flask, slug: str = "acme") -> list[tuple[str, str, str, str] | None]:
+    """The single sign-on settings in force and pending."""
+    with app.app_context():
+        return [
+            None if row is None else (str(row.state), row.tenant_id, row.cloud, str(row.mode))
+            for row in providers.load(db.session, scim.records, _account(slug))
+        ]
+
+
+def change_token(app: Flask, text: str, **values: Any) -> uuid.UUID:
+    """Let time pass for a token."""
+    with app.app_context():
+        token = db.session.scalars(
+            sa.select(scim.Token).filter_by(hash=tokens.hash_text(text))
+        ).one()
+        for name, value in values.items():
+            setattr(token, name, value)
+        key: uuid.UUID = token.id
+        db.session.commit()
+        return key
+
+
+def configure(
+    app: Flask, tenant: str = TENANT, slug: str = "acme", mode: Mode = Mode.REDIRECT
+) -> None:
+    """Put single sign-on in force, as a passed test would."""
+    with app.app_context():
+        providers.configure(
+            db.session,
+            scim.records,
+            _account(slug),
+            cloud="global",
+            tenant_id=tenant,
+            mode=mode,
+            by="x",
+        )
+        db.session.commit()
+
+
+# -- who may -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("owner", 200), ("admin", 200), ("editor", 403), ("reader", 403)]
+)
+def test_owners_and_admins_manage_and_others_are_refused(
+    app: Flask, role: str, status: int
+) -> None:
+    """The page opens for owners and admins; everybody else gets 403, also from its POSTs."""
+    visitor = Admin(
+        app,
+        add_user(app, f"{role}@acme.example", role) if role != "owner" else "owner@acme.example",
+    )
+    answer = visitor.client.get(URL)
+    assert answer.status_code == status
+    if status == 403:
+        assert "owners and admins" in answer.text
+        for action in ("generate", "save", "discard", f"tokens/{uuid.uuid4()}/revoke"):
+            assert visitor.client.post(f"{URL}/{action}").status_code == 403
+
+
+def test_anonymous_visitors_go_to_the_hosts_login(app: Flask) -> None:
+    """Without a session every address of the page leads to the login, and back to the page."""
+    client = app.test_client()
+    for answer in (
+        client.get(URL),
+        client.post(f"{URL}/generate"),
+        client.post(f"{URL}/save"),
+        client.post(f"{URL}/discard"),
+        client.get(f"{URL}/tokens/{uuid.uuid4()}/revoke"),
+        client.post(f"{URL}/tokens/{uuid.uuid4()}/revoke"),
+    ):
+        assert answer.status_code == 302
+        assert answer.location.startswith("/login?next=%2Faccount%2Fprovisioning")
+    answer = client.post(
+        f"/login?password=1&next={URL}/generate",
+        data={"email": "owner@acme.example", "password": PASSWORD},
+        follow_redirects=True,
+    )
+    assert answer.request.path == URL
+    assert held(app) == []
+
+
+def test_without_a_licence_the_page_can_only_be_read(app: Flask) -> None:
+    """Every button is disabled, the page says whom to ask, and every POST is 403."""
+    token_id = change_token(app, make_token(app, "umbrella"))
+    configure(app, slug="umbrella")
+    visitor = Admin(app, "owner@umbrella.example")
+    page = visitor.open()
+    assert "takes an Enterprise licence" in page.notes
+    assert page.one("a", href="mailto:support@h5mag.com")
+    working = [b for b in page.all("button") if "disabled" not in b and "hidden" not in b]
+    assert [button.text for button in working] == ["Sign out"]
+    assert all("disabled" in radio for radio in page.all("input", type="radio"))
+    for action in ("generate", "save", "discard", f"tokens/{token_id}/revoke"):
+        answer = visitor.client.post(f"{URL}/{action}", data=page.fields())
+        assert answer.status_code == 403
+        assert "Enterprise licence" in answer.text
+        assert "support@h5mag.com" in answer.text
+    assert held(app, "umbrella") == [("active", "test")]
+    assert settings(app, "umbrella")[0] == ("in_force", TENANT, "global", "redirect")
+
+
+@pytest.mark.parametrize("csrf", ["", "wrong", "é", None])
+def test_a_form_from_elsewhere_changes_nothing(app: Flask, owner: Admin, csrf: str | None) -> None:
+    """Every POST without this session's token is 400."""
+    text = make_token(app, "acme")
+    token_id = change_token(app, text)
+    data = {**owner.open().fields(), "sso_provider": "microsoft", "directory": TENANT}
+    del data["scim_csrf"]
+    if csrf is not None:
+        data["scim_csrf"] = csrf
+    for action in ("generate", "save", "discard", f"tokens/{token_id}/revoke"):
+        answer = owner.client.post(f"{URL}/{action}", data=data)
+        assert answer.status_code == 400
+        assert "nothing was changed" in answer.text
+    assert held(app) == [("active", "test")]
+    assert settings(app) == [None, None]
+
+
+def test_the_csrf_token_of_another_session_does_not_fit(app: Flask, owner: Admin) -> None:
+    """A colleague's form, sent with this session, is refused."""
+    colleague = Admin(app, add_user(app, "admin@acme.example", "admin"))
+    data = colleague.open().fields()
+    owner.open()
+    assert owner.client.post(f"{URL}/generate", data=data).status_code == 400
+    assert held(app) == []
+
+
+def test_forms_carry_the_hosts_csrf_token_when_it_has_one(app: Flask, owner: Admin) -> None:
+    """A host with Flask-WTF sees its own token beside ours; one without does not need it."""
+    make_token(app, "acme")
+    fields = owner.open().fields()
+    assert fields["csrf_token"] != fields["scim_csrf"]
+    del app.jinja_env.globals["csrf_token"]
+    reconfigure(app, layout="h5mag_scim/layout.html")  # the host's own needs its token
+    assert "csrf_token" not in owner.open().fields()
+
+
+@pytest.mark.parametrize("action", ["generate", "revoke"])
+def test_generate_and_revoke_want_a_recent_sign_in(app: Flask, owner: Admin, action: str) -> None:
+    """After ten minutes the click leads to the login, and afterwards back to say so."""
+    text = make_token(app, "acme")
+    token_id = change_token(app, text)
+    confirm = f"{URL}/tokens/{token_id}/revoke"
+    owner.forget_login()
+    page = owner.open(confirm if action == "revoke" else URL)
+    assert "sign in again first" in page.text
+    url = confirm if action == "revoke" else f"{URL}/generate"
+    answer = owner.client.post(
+        url, data={**page.fields(), "fingerprint": tokens.hash_text(text)[:6]}
+    )
+    assert answer.status_code == 303
+    assert answer.location.startswith("/login?next=")
+    assert held(app) == [("active", "test")]
+
+    back = owner.client.post(
+        f"{answer.location}&password=1",
+        data={"email": "owner@acme.example", "password": PASSWORD},
+    )
+    assert back.location == f"{confirm if action == 'revoke' else URL}?again=1"
+    page = owner.open(back.location)
+    assert page.statuses == ["Thank you, you are signed in again. Please repeat your last step."]
+    assert "sign in again first" not in page.text
+
+
+def test_reading_saving_and_discarding_want_no_recent_sign_in(app: Flask, owner: Admin) -> None:
+    """Only what makes or ends a token asks for it; a session without any time is too old."""
+    page = owner.generate()
+    owner.forget_login()
+    owner.open()
+    assert "The token is saved" in owner.save(page).statuses[0]
+    with owner.client.session_transaction() as session:
+        del session["_h5mag_scim_login_at"]
+    assert owner.press(owner.open(), "discard").status_code == 303
+    assert owner.press(owner.open(), "generate").location.startswith("/login")
+
+
+# -- Generate ----------------------------------------------------------------------------
+
+
+def test_generate_shows_url_and_token_once(app: Flask, owner: Admin) -> None:
+    """Generate Token shows the Provisioning URL and the API Token, in one answer only."""
+    before = owner.open()
+    assert before.pill == "Not set up Microsoft Entra is not connected to this account."
+    assert not before.has("h5s-token")
+    assert before.button("Generate Token")["formaction"] == f"{URL}/generate"
+
+    page = owner.generate()
+    assert page.pill.startswith("Token not saved")
+    assert page.id("h5s-url")["value"] == f"{PUBLIC_URL}/scim/v2"
+    assert "Shown only once. Not active until you press Save." in page.text
+    assert "readonly" in page.id("h5s-token")
+    assert "name" not in page.id("h5s-token"), "the text must not be sent back"
+    labels = {label["for"]: label.text for label in page.all("label")}
+    assert labels["h5s-url"] == "Provisioning URL"
+    assert labels["h5s-token"] == "API Token"
+    assert page.answer.headers["Cache-Control"] == "no-store"
+    assert held(app) == [("draft", "")]
+    assert events(app) == [("token.generated", "owner@acme.example")]
+
+
+def test_the_words_and_their_order_are_the_tutorials(owner: Admin) -> None:
+    """Generate Token, Provisioning URL, API Token, SSO Provider with its options, Save."""
+    words = [
+        "Provisioning & SSO",
+        "Provisioning URL",
+        "API Token",
+        "SSO Provider",
+        "None (H5mag passwords)",
+        "Microsoft 365 / Microsoft Entra ID",
+        "Redirect URI",
+        "Save",
+    ]
+    text = owner.generate().text.partition("Sign out")[2]
+    places = [text.index(word) for word in words[:-1]] + [text.rindex(" Save ")]
+    assert places == sorted(places)
+
+
+def test_the_tokens_text_is_nowhere_else(
+    app: Flask, owner: Admin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the session, a later page, an address, the logs or the database."""
+    caplog.set_level("DEBUG")
+    page = owner.generate()
+    text = page.token
+    assert page.html.count(text) == 1
+    with owner.client.session_transaction() as session:
+        assert text not in str(dict(session))
+    later = [owner.open().html, owner.press(page, "save").text, owner.open().html]
+    assert not any(text in html for html in later)
+    assert text not in caplog.text
+    with app.app_context():
+        for table in (scim.Token, scim.LogEntry):
+            for row in db.session.execute(sa.select(table.__table__)):
+                assert text not in str(row)
+
+
+def test_a_reload_never_makes_a_second_token(app: Flask, owner: Admin) -> None:
+    """The same form again leads to the page, which says that the token is not saved."""
+    form = owner.open().fields()
+    first = Page(owner.client.post(f"{URL}/generate", data=form))
+    again = owner.client.post(f"{URL}/generate", data=form)
+    assert again.status_code == 303
+    assert again.location == URL
+    assert held(app) == [("draft", "")]
+
+    page = owner.open()
+    fingerprint = tokens.hash_text(first.token)[:6]
+    assert f"The token {fingerprint} is not saved" in page.notes
+    assert "owner@acme.example generated it" in page.notes
+    assert {"Generate again", "Discard", "Save"} <= set(page.buttons())
+    owner.save(page)
+    assert held(app) == [("active", "Microsoft Entra ID")]
+
+
+@pytest.mark.parametrize("nonce", ["", "short", "x" * 5000])
+def test_a_form_without_a_proper_nonce_makes_no_token(app: Flask, owner: Admin, nonce: str) -> None:
+    """What the page did not write is taken for a reload."""
+    assert owner.press(owner.open(), "generate", nonce=nonce).status_code == 303
+    assert held(app) == []
+
+
+def test_generating_again_discards_the_older_draft(app: Flask, owner: Admin) -> None:
+    """One draft at a time; the older can no longer be saved."""
+    first = owner.generate()
+    second = owner.generate()
+    assert first.token != second.token
+    assert held(app) == [("draft", "")]
+    refused = owner.refuse(first, 404)
+    assert "no longer exists" in refused.notes
+    assert held(app) == [("draft", "")]
+
+
+def test_what_was_typed_for_sso_survives_generate(app: Flask, owner: Admin) -> None:
+    """The fields stand in the same form, so Generate gives them back and stores nothing."""
+    page = owner.generate(sso_provider="microsoft", directory="typed", cloud="us")
+    fields = page.fields()
+    assert (fields["sso_provider"], fields["directory"], fields["cloud"]) == (
+        "microsoft",
+        "typed",
+        "us",
+    )
+    assert settings(app) == [None, None]
+
+
+def test_enter_in_a_field_saves_and_does_not_generate(owner: Admin) -> None:
+    """Browsers press a form's first button on Enter; it goes where the form goes: Save."""
+    page = owner.open()
+    form = page.one("form", class_="h5s-form")
+    first = next(e for e in page.elements if e.name == "button" and form in e.parents)
+    assert "formaction" not in first
+    assert form["action"] == f"{URL}/save"
+
+
+# -- Save --------------------------------------------------------------------------------
+
+
+def test_save_makes_the_token_active(app: Flask, owner: Admin) -> None:
+    """Save stores name and expiry, says so once, and tells token_issued after the commit."""
+    told: list[tuple[Any, str]] = []
+
+    def receive(sender: Flask, account: Any, token: Any) -> None:
+        told.append((account.slug, token.name))
+
+    with token_issued.connected_to(receive, app):
+        page = owner.generate()
+        after = owner.save(page, name="  Entra,  main tenant ", expires=str(90 * 86400))
+    assert told == [("acme", "Entra, main tenant")]
+    assert after.statuses == ["The token is saved and active."]
+    assert owner.open().statuses == [], "a reload does not say it again"
+    assert after.pill.startswith("Waiting for Microsoft Entra")
+    assert held(app) == [("active", "Entra, main tenant")]
+    assert events(app)[-1] == ("token.saved", "owner@acme.example")
+    with app.app_context():
+        token = db.session.scalars(sa.select(scim.Token)).one()
+        assert token.expires_at - token.activated_at < timedelta(days=90, seconds=5)
+        assert token.expires_at - token.activated_at > timedelta(days=90, seconds=-5)
+    assert Entra(app.test_client(), page.token).get("/Users").status_code == 200
+
+
+def test_a_failed_receiver_does_not_undo_a_save(app: Flask, owner: Admin) -> None:
+    """What is committed stays committed, and the admin sees that."""
+
+    def fail(sender: Flask, **evidence: Any) -> None:
+        raise RuntimeError("the host's mail server is down")
+
+    with token_issued.connected_to(fail, app):
+        assert "saved and active" in owner.save(owner.generate()).statuses[0]
+
+
+def test_a_blank_name_gets_the_usual_one(app: Flask, owner: Admin) -> None:
+    """Nobody is asked twice for a name."""
+    owner.save(owner.generate(), name="   ")
+    assert held(app) == [("active", "Microsoft Entra ID")]
+
+
+def test_markup_in_a_name_is_text(owner: Admin) -> None:
+    """A token's name is shown as it was typed, on the page and on the question."""
+    page = owner.save(owner.generate(), name="<script>alert(1)</script>")
+    assert "<script>alert" not in page.html
+    link = next(a for a in page.all("a") if a.text.startswith("Revoke"))
+    assert "<script>alert" not in owner.open(link["href"]).html
+
+
+@pytest.mark.parametrize(
+    ("configured", "offered"),
+    [
+        (timedelta(days=365), ["1 year", "90 days", "180 days", "2 years", "Never (not advised)"]),
+        (180, ["180 days", "90 days", "1 year", "2 years", "Never (not advised)"]),
+        (30, ["30 days", "90 days", "180 days", "1 year", "2 years", "Never (not advised)"]),
+        (
+            timedelta(hours=6),
+            ["6 hours", "90 days", "180 days", "1 year", "2 years", "Never (not advised)"],
+        ),
+        (None, ["Never (not advised)", "90 days", "180 days", "1 year", "2 years"]),
+    ],
+)
+def test_expiry_offers_the_configured_lifetime_first(
+    app: Flask, owner: Admin, configured: Any, offered: list[str]
+) -> None:
+    """The host's lifetime is the default; the usual ones can be chosen; never is warned of."""
+    lifetime = timedelta(days=configured) if isinstance(configured, int) else configured
+    reconfigure(app, token_lifetime=lifetime)
+    page = owner.generate()
+    options = [o for o in page.all("option") if o.parents[-1]["name"] == "expires"]
+    assert [option.text for option in options] == offered
+    assert ["selected" in option for option in options] == [True] + [False] * (len(options) - 1)
+    assert "Choose this only if" in page.id("h5s-never").text
+    owner.save(page)
+    with app.app_context():
+        token = db.session.scalars(sa.select(scim.Token)).one()
+        assert (token.expires_at is None) == (lifetime is None)
+
+
+def test_an_expiry_that_is_not_offered_is_refused(app: Flask, owner: Admin) -> None:
+    """The page's own choices are the only ones."""
+    assert owner.press(owner.generate(), "save", expires="999999999").status_code == 400
+    assert held(app) == [("draft", "")]
+
+
+def test_a_draft_can_be_saved_for_an_hour(app: Flask, owner: Admin) -> None:
+    """Then the page says to generate again, and Save of the older page says it as well."""
+    page = owner.generate()
+    change_token(app, page.token, created_at=now() - timedelta(minutes=61))
+    old = owner.open()
+    assert "cannot be saved any more. Generate again." in old.notes
+    assert "draft" not in old.fields()
+    assert old.pill.startswith("Not set up")
+    refused = owner.refuse(page, 422, sso_provider="microsoft", directory=TENANT)
+    assert "more than an hour ago" in refused.notes
+    assert settings(app)[1] == ("pending", TENANT, "global", "redirect"), (
+        "one does not wait for the other"
+    )
+    owner.generate()
+    assert held(app) == [("draft", "")]
+
+
+def test_save_without_a_draft_saves_the_settings(app: Flask, owner: Admin) -> None:
+    """Also when there is nothing new in them."""
+    after = owner.save(owner.open())
+    assert after.statuses == ["Saved. Nothing had changed."]
+    assert held(app) == []
+    assert events(app) == []
+
+
+def test_save_sent_twice_saves_once(app: Flask, owner: Admin) -> None:
+    """A double click on Save is quiet."""
+    page = owner.generate()
+    owner.save(page)
+    owner.save(page)
+    assert held(app) == [("active", "Microsoft Entra ID")]
+    assert [event for event, _ in events(app)] == ["token.generated", "token.saved"]
+
+
+@pytest.mark.parametrize("which", ["unknown", "nonsense", "foreign"])
+def test_a_draft_that_is_not_this_accounts_is_404(app: Flask, owner: Admin, which: str) -> None:
+    """Nothing tells a foreign id from an unknown one, and nothing at all is saved."""
+    foreign = make_token(app, "globex", state="draft")
+    draft = {
+        "unknown": str(uuid.uuid4()),
+        "nonsense": "1 or 1=1",
+        "foreign": str(change_token(app, foreign)),
+    }[which]
+    page = owner.refuse(owner.open(), 404, draft=draft, sso_provider="microsoft", directory=TENANT)
+    assert "no longer exists" in page.notes
+    assert page.fields()["directory"] == TENANT
+    assert held(app, "globex") == [("draft", "")]
+    assert settings(app) == [None, None]
+
+
+def test_discard_forgets_the_draft(app: Flask, owner: Admin) -> None:
+    """The page is as before; discarding nothing says nothing."""
+    page = owner.generate()
+    assert page.button("Discard")["formaction"] == f"{URL}/discard"
+    assert owner.press(page, "discard").status_code == 303
+    assert owner.open().statuses == ["The token was discarded."]
+    assert held(app) == []
+    owner.press(page, "discard")
+    assert owner.open().statuses == []
+    assert [event for event, _ in events(app)] == ["token.generated", "token.discarded"]
+
+
+@pytest.mark.parametrize("action", ["generate", "save", "discard"])
+def test_the_forms_addresses_lead_to_the_page_when_they_are_opened(
+    owner: Admin, action: str
+) -> None:
+    """Somebody who presses Enter in the address bar after Generate is not stranded."""
+    answer = owner.client.get(f"{URL}/{action}")
+    assert (answer.status_code, answer.location) == (303, URL)
+
+
+# -- two tokens, and their ends ----------------------------------------------------------
+
+
+def test_two_tokens_can_be_active_and_the_older_retires(app: Flask, owner: Admin) -> None:
+    """Rotation has no gap: both open the door, the page says which one is on its way out."""
+    old, new = owner.generate(), None
+    owner.save(old, name="old")
+    new = owner.generate()
+    page = owner.save(new, name="new")
+    rows = [row.text for row in page.all("tr") if "Revoke" in row.text]
+    assert [("new" in rows[0], "Active" in rows[0]), ("old" in rows[1], "Retiring" in rows[1])] == [
+        (True, True),
+        (True, True),
+    ]
+    for token in (old.token, new.token):
+        assert Entra(app.test_client(), token).get("/Users").status_code == 200
+
+
+def test_a_third_token_is_refused(app: Flask, owner: Admin) -> None:
+    """Generate is not offered, and refused; so is Save of a draft from before."""
+    for name in ("one", "two"):
+        owner.save(owner.generate(), name=name)
+    page = owner.open()
+    assert "there cannot be a third" in page.notes
+    assert not {"Generate Token", "Generate again"} & set(page.buttons())
+    refused = Page(owner.press(page, "generate"))
+    assert refused.status == 409
+    assert "there cannot be a third" in refused.notes
+    make_token(app, "acme", state="draft")
+    page = owner.open()
+    assert "Discard" in page.buttons()
+    assert "Two tokens are active already" in owner.refuse(page, 422).notes
+    assert [state for state, _ in held(app)] == ["active", "active", "draft"]
+
+
+def test_rotation_help_says_when_the_old_token_can_go(app: Flask, owner: Admin) -> None:
+    """In words, from which of the two was used last."""
+    old, new = make_token(app, "acme"), make_token(app, "acme")
+    assert "Microsoft Entra has" not in owner.open().text
+    change_token(app, old, last_used_at=now())
+    assert "has not used the new token" in owner.open().text
+    change_token(app, old, last_used_at=now() - timedelta(hours=1))
+    change_token(app, new, last_used_at=now())
+    assert "has moved to the new token" in owner.open().text
+
+
+def test_last_use_is_shown_with_time_and_address(app: Flask, owner: Admin) -> None:
+    """A request of Entra's makes the status Connected."""
+    text = make_token(app, "acme")
+    page = owner.open()
+    assert "Not yet" in page.text
+    client = app.test_client()
+    client.environ_base["REMOTE_ADDR"] = "20.190.160.14"
+    assert Entra(client, text).get("/Users").status_code == 200
+    page = owner.open()
+    assert page.pill == "Connected Last request just now."
+    assert "from 20.190.160.14" in page.text
+
+
+@pytest.mark.parametrize(
+    ("used", "sentence"),
+    [
+        (timedelta(minutes=4), "Last request 4 min ago."),
+        (timedelta(hours=3), "Last request 3 h ago."),
+        (timedelta(days=5), "Last request 5 days ago."),
+    ],
+)
+def test_connected_says_how_long_ago(
+    app: Flask, owner: Admin, used: timedelta, sentence: str
+) -> None:
+    """In the unit that people would use."""
+    change_token(app, make_token(app, "acme"), last_used_at=now() - used)
+    assert owner.open().pill == f"Connected {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("left", "when"),
+    [
+        (timedelta(days=31), None),
+        (timedelta(days=29, hours=1), "in 29 days"),
+        (timedelta(days=1, hours=1), "in 1 day"),
+        (timedelta(hours=2), "in less than a day"),
+    ],
+)
+def test_a_banner_warns_30_days_before_the_end(
+    app: Flask, owner: Admin, left: timedelta, when: str | None
+) -> None:
+    """It names the token and says what to do; the status says it too."""
+    text = make_token(app, "acme", expires_in=left)
+    page = owner.open()
+    if when is None:
+        assert "expires" not in page.notes
+    else:
+        assert f"Token expires {when}" in page.notes
+        assert f"“test” ({tokens.hash_text(text)[:6]}) expires {when}" in page.notes
+        assert page.pill.startswith(f"Token expires {when}")
+
+
+def test_a_banner_says_that_the_token_has_expired(app: Flask, owner: Admin) -> None:
+    """Until there is a new one; the old one is then no longer news."""
+    change_token(app, make_token(app, "acme"), expires_at=now() - timedelta(days=1))
+    page = owner.open()
+    assert "has expired and Microsoft Entra is refused" in page.notes
+    assert page.pill.startswith("Token expired")
+    assert "Former tokens (1)" in page.text
+    page = owner.save(owner.generate())
+    assert "has expired" not in page.notes
+
+
+def test_a_retiring_token_may_end_in_peace(app: Flask, owner: Admin) -> None:
+    """Unless it is still the one that Microsoft Entra uses."""
+    old = make_token(app, "acme", expires_in=timedelta(days=3))
+    make_token(app, "acme")
+    assert "expires in 3" not in owner.open().notes
+    change_token(app, old, last_used_at=now())
+    assert "expires in 2 days" in owner.open().notes
+
+
+# -- Revoke ------------------------------------------------------------------------------
+
+
+def revoke_link(page: Page, text: str) -> str:
+    fingerprint = tokens.hash_text(text)[:6]
+    return next(
+        a["href"] for a in page.all("a") if a.text.startswith("Revoke") and fingerprint in a.text
+    )
+
+
+def test_revoking_one_of_two_asks_for_a_click(app: Flask, owner: Admin) -> None:
+    """It names the token that goes on, tells token_revoked, and the door is closed."""
+    old, new = make_token(app, "acme"), make_token(app, "acme")
+    told: list[str] = []
+
+    def receive(sender: Flask, account: Any, token: Any) -> None:
+        told.append(token.fingerprint)
+
+    link = revoke_link(owner.open(), old)
+    question = owner.open(link)
+    assert tokens.hash_text(new)[:6] in question.text
+    assert not question.has("h5s-fingerprint")
+    with token_revoked.connected_to(receive, app):
+        answer = owner.client.post(link, data=question.fields())
+    assert (answer.status_code, answer.location) == (303, URL)
+    assert told == [tokens.hash_text(old)[:6]]
+    assert owner.open().statuses == ["The token was revoked."]
+    assert Entra(app.test_client(), old).get("/Users").status_code == 401
+    assert Entra(app.test_client(), new).get("/Users").status_code == 200
+    assert events(app)[0] == ("token.revoked", "owner@acme.example")
+
+
+def test_revoking_the_only_token_asks_for_its_fingerprint(app: Flask, owner: Admin) -> None:
+    """It says what stops, refuses anything else beside the field, and takes any case."""
+    text = make_token(app, "acme")
+    fingerprint = tokens.hash_text(text)[:6]
+    link = revoke_link(owner.open(), text)
+    question = owner.open(link)
+    assert "goes into quarantine" in question.notes
+    for typed in ("", "abcdeg"):
+        wrong = Page(owner.client.post(link, data={**question.fields(), "fingerprint": typed}))
+        assert wrong.status == 422
+        box = wrong.id("h5s-fingerprint")
+        assert (box["aria-invalid"], box["value"]) == ("true", typed)
+        assert "autofocus" in box
+        assert "not the fingerprint" in wrong.id(box["aria-describedby"]).text
+        assert wrong.one("title").text.startswith("Error: ")
+    assert held(app) == [("active", "test")]
+    data = {**question.fields(), "fingerprint": f" {fingerprint.upper()} "}
+    assert owner.client.post(link, data=data).status_code == 303
+    assert held(app) == [("revoked", "test")]
+    page = owner.open()
+    assert page.pill.startswith("Not set up")
+    assert "Former tokens (1)" in page.text
+
+
+def test_tokens_of_others_and_drafts_cannot_be_revoked(app: Flask, owner: Admin) -> None:
+    """Another account's id is 404 like an unknown one, to read and to post."""
+    foreign = change_token(app, make_token(app, "globex"))
+    draft = change_token(app, make_token(app, "acme", state="draft"))
+    form = owner.open().fields()
+    for key in (foreign, draft, uuid.uuid4(), "nonsense"):
+        url = f"{URL}/tokens/{key}/revoke"
+        assert owner.client.get(url).status_code == 404
+        assert owner.client.post(url, data=form).status_code == 404
+    assert held(app, "globex") == [("active", "test")]
+    assert held(app) == [("draft", "")]
+
+
+@pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
+def test_a_token_out_of_use_leads_back_to_the_page(app: Flask, owner: Admin, end: str) -> None:
+    """A second click on Revoke, or an old tab, is quiet."""
+    text = make_token(app, "acme")
+    form = owner.open().fields()
+    key = change_token(app, text, **{end: now() - timedelta(minutes=1)})
+    url = f"{URL}/tokens/{key}/revoke"
+    assert owner.client.get(url).location == URL
+    assert owner.client.post(url, data=form).location == URL
+    assert events(app) == []
+
+
+# -- Single sign-on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("", "Enter your Directory (tenant) ID."),
+        ("   ", "Enter your Directory (tenant) ID."),
+        ("common", "“common” stands for every directory"),
+        ("Organizations", "stands for every directory"),
+        ("consumers", "stands for every directory"),
+        ("9188040d-6c67-4c5b-b112-36a304b66dad", "personal Microsoft accounts"),
+        (f"https://login.microsoftonline.com/{TENANT}/v2.0", "This is an address"),
+        (f"{TENANT}/v2.0", "This is an address"),
+        ("acme.example", "This is a domain name"),
+        ("acme.onmicrosoft.com", "open Entra ID, Overview"),
+        ("someone@acme.example", "This is a domain name"),
+        ("8f14e45f", "This is not a Directory (tenant) ID"),
+        (TENANT + "0", "This is not a Directory (tenant) ID"),
+        (TENANT.replace("8f", "<b"), "This is not a Directory (tenant) ID"),
+    ],
+)
+def test_a_wrong_directory_is_explained_beside_its_field(
+    app: Flask, owner: Admin, typed: str, reason: str
+) -> None:
+    """With what was typed, tied to the field, which has the focus; nothing is stored."""
+    page = owner.refuse(owner.open(), 422, sso_provider="microsoft", directory=typed)
+    box = page.id("h5s-directory")
+    assert box["value"] == typed.strip()
+    assert box["aria-invalid"] == "true"
+    assert "autofocus" in box
+    described = [page.id(one).text for one in box["aria-describedby"].split()]
+    assert reason in described[0]
+    assert page.one("title").text.startswith("Error: ")
+    assert sum("autofocus" in element for element in page.elements) == 1
+    assert settings(app) == [None, None]
+    assert events(app) == []
+
+
+def test_saved_settings_wait_for_their_test(app: Flask, owner: Admin) -> None:
+    """They are pending: One step left. Redirect URI and Sign-on URL can be copied."""
+    page = owner.open()
+    assert not page.has("h5s-sign-on-url")
+    assert "Test sign-in" not in page.buttons()
+    page = owner.save(page, sso_provider="microsoft", directory=f" {TENANT.upper()} ")
+    assert page.statuses == ["Single sign-on is saved. One step left: Test sign-in."]
+    assert settings(app) == [None, ("pending", TENANT, "global", "redirect")]
+    assert "One step left: Test sign-in The redirect begins when the test has passed." in page.notes
+    assert page.fields()["directory"] == TENANT
+    assert page.id("h5s-redirect-uri")["value"] == f"{PUBLIC_URL}/sso/callback"
+    sign_on_url = page.id("h5s-sign-on-url")["value"]
+    assert re.fullmatch(rf"{PUBLIC_URL}/sso/[\w-]{{16}}/login", sign_on_url)
+    assert events(app) == [("sso.saved", "owner@acme.example")]
+    with app.app_context():
+        account = db.session.get(Account, _account())
+        with app.test_request_context():
+            assert scim.sso_url(account) is None
+    assert owner.save(page).statuses == ["Saved. Nothing had changed."]
+
+
+def test_the_test_button_posts_to_the_sign_on_in_a_new_tab(owner: Admin) -> None:
+    """With its own form, because a test changes nothing that stands in the fields."""
+    page = owner.save(owner.open(), sso_provider="microsoft", directory=TENANT)
+    button = page.button("Test sign-in")
+    form = page.id(button["form"])
+    assert form["action"] == "/sso/test"
+    assert (form["method"], form["target"]) == ("post", "_blank")
+    hidden = {e["name"]: e["value"] for e in page.all("input", type="hidden") if form in e.parents}
+    assert hidden["scim_csrf"] == page.fields()["scim_csrf"]
+
+
+def test_settings_in_force_say_so_and_changes_stand_beside_them(app: Flask, owner: Admin) -> None:
+    """What was in force stays so until the new settings have passed; going back drops them."""
+    configure(app)
+    page = owner.open()
+    assert (
+        f"In force People are redirected to the Microsoft login page of the directory {TENANT}"
+        in page.notes
+    )
+    page = owner.save(page, directory=OTHER_TENANT)
+    assert settings(app) == [
+        ("in_force", TENANT, "global", "redirect"),
+        ("pending", OTHER_TENANT, "global", "redirect"),
+    ]
+    assert f"go on signing in with the directory {TENANT}" in page.notes
+    assert page.fields()["directory"] == OTHER_TENANT
+    page = owner.save(page, directory=TENANT)
+    assert page.statuses == ["Single sign-on is saved."]
+    assert settings(app) == [("in_force", TENANT, "global", "redirect"), None]
+
+
+def test_an_sso_error_never_blocks_the_token(app: Flask, owner: Admin) -> None:
+    """The token is active, the page says so, and the field has its message."""
+    told: list[Any] = []
+
+    def receive(sender: Flask, **evidence: Any) -> None:
+        told.append(evidence)
+
+    made = owner.generate()
+    with token_issued.connected_to(receive, app):
+        page = owner.refuse(
+            made, 422, sso_provider="microsoft", directory="acme.example", name="main"
+        )
+    assert len(told) == 1
+    assert page.statuses == ["The token is saved and active."]
+    assert "single sign-on settings are not saved" in page.notes
+    assert page.pill.startswith("Waiting for Microsoft Entra")
+    assert made.token not in page.html
+    assert held(app) == [("active", "main")]
+    assert Entra(app.test_client(), made.token).get("/Users").status_code == 200
+
+
+def test_none_switches_off_at_once(app: Flask, owner: Admin) -> None:
+    """No test is needed to go back to passwords; the directory stays known."""
+    configure(app)
+    page = owner.save(owner.open(), sso_provider="none")
+    assert page.statuses == ["Single sign-on is off. Everyone signs in with their H5mag password."]
+    assert settings(app) == [("in_force", TENANT, "global", "off"), None]
+    assert events(app) == [("sso.off", "owner@acme.example")]
+    assert page.fields()["sso_provider"] == "none"
+    assert page.fields()["directory"] == TENANT
+    assert "In force" not in page.notes
+    page = owner.save(page, sso_provider="microsoft")
+    assert "One step left" in page.notes
+
+
+def test_without_a_registration_microsoft_is_not_offered(app: Flask, owner: Admin) -> None:
+    """The page says whom to ask, and a form that asks for it anyway is refused."""
+    reconfigure(app, oidc_client_id=None)
+    page = owner.open()
+    assert "no registration at Microsoft" in page.notes
+    assert [radio["value"] for radio in page.all("input", type="radio")] == ["none"]
+    page = owner.refuse(page, 422, sso_provider="microsoft", directory=TENANT)
+    assert "support@h5mag.com" in page.id("h5s-provider-problem").text
+    assert settings(app) == [None, None]
+
+
+def test_clouds_have_names_that_people_know(app: Flask, owner: Admin) -> None:
+    """They stand in closed details; the host's own clouds keep their names."""
+    clouds = app.extensions["h5mag_scim"].config.oidc_clouds
+    reconfigure(app, oidc_clouds={**clouds, "stand-in": "https://login.example.com"})
+    page = owner.open()
+    options = [o for o in page.all("option") if o.parents[-1]["name"] == "cloud"]
+    assert [(o["value"], o.text) for o in options] == [
+        ("global", "Microsoft (worldwide)"),
+        ("us", "Microsoft US Government"),
+        ("china", "Microsoft operated by 21Vianet"),
+        ("stand-in", "stand-in"),
+    ]
+    assert all("open" not in details for details in page.all("details"))
+    page = owner.save(page, sso_provider="microsoft", directory=TENANT, cloud="stand-in")
+    assert settings(app)[1] == ("pending", TENANT, "stand-in", "redirect")
+    assert ["open" in d for d in page.all("details") if "Microsoft cloud" in d.text] == [True]
+
+
+def test_an_unknown_cloud_or_provider_is_refused(app: Flask, owner: Admin) -> None:
+    """Beside their fields, like every mistake."""
+    page = owner.refuse(owner.open(), 422, sso_provider="microsoft", directory=TENANT, cloud="mars")
+    assert page.id("h5s-cloud")["aria-invalid"] == "true"
+    assert page.fields()["cloud"] == "mars", "what was chosen stays until it is corrected"
+    page = owner.refuse(page, 422, sso_provider="google")
+    assert "Choose one of the options." in page.id("h5s-provider-problem").text
+    assert settings(app) == [None, None]
+
+
+# -- what is kept, and what happened -----------------------------------------------------
+
+
+def test_the_attributes_are_those_of_the_hosts_map(app: Flask, owner: Admin) -> None:
+    """The tutorial's twelve, in the host's order, with type and what can be searched."""
+    page = owner.open()
+    table = page.one("table", class_="h5s-table h5s-kept")
+    names = [e.text for e in page.all("th", scope="row") if table in e.parents]
+    assert names == [row.path for row in scim.user.map.rows()]
+    assert len(names) == 12
+    assert {'emails[type eq "work"].value', "name.givenName", "userType"} <= set(names)
+    assert "Map objectId to externalId" in page.text
+    rows = {
+        row.text.split(" string ")[0]: row.text for row in page.all("tr") if table in row.parents
+    }
+    assert "Yes" in rows["userName"]
+    assert "Match people by userName" in page.text
+
+
+def test_the_log_is_told_in_words_without_values(app: Flask, owner: Admin) -> None:
+    """What Entra did, to what, with which token, and why something was refused."""
+    text = make_token(app, "acme")
+    entra = Entra(app.test_client(), text)
+    user = entra.user("nora.vale", displayName="Nora Vale", nickName="Nono")
+    entra.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
+    entra.post("/Users", {"userName": "nora.vale@example.com", "externalId": "x"})
+    page = owner.open()
+    table = page.one("table", class_="h5s-table h5s-log")
+    rows = [row.text for row in page.all("tr") if table in row.parents][1:]
+    assert "Refused to create a user" in rows[0]
+    assert "Refused (409 uniqueness)" in rows[0]
+    assert "Deactivated a user" in rows[1]
+    assert "Attributes: active" in rows[1]
+    assert "Created a user" in rows[2]
+    assert "displayName" in rows[2]
+    assert all(tokens.hash_text(text)[:6] in row for row in rows)
+    assert "Nora" not in page.text.replace("nora.vale@example.com", "")
+
+
+def test_the_log_shows_the_last_twenty(app: Flask, owner: Admin) -> None:
+    """Newest first."""
+    with app.app_context():
+        for number in range(25):
+            log.record(
+                db.session,
+                scim.records,
+                _account(),
+                log.Event.USER_UPDATED,
+                actor=f"token {number}",
+            )
+        db.session.commit()
+    page = owner.open()
+    table = page.one("table", class_="h5s-table h5s-log")
+    rows = [row.text for row in page.all("tr") if table in row.parents][1:]
+    assert len(rows) == 20
+    assert "token 24" in rows[0]
+    assert "token 5" in rows[-1]
+
+
+def test_nothing_of_an_account_shows_in_another(app: Flask, owner: Admin) -> None:
+    """Tokens, drafts, directory, sign-on address and log stay in their account."""
+    text = make_token(app, "acme")
+    make_token(app, "acme", state="draft")
+    configure(app)
+    change_token(app, text, last_used_at=now(), last_used_ip="20.190.160.14")
+    assert owner.press(owner.open(), "save", sso_provider="none").status_code == 303
+    stranger = Admin(app, "owner@globex.example")
+    page = stranger.open()
+    assert page.pill.startswith("Not set up")
+    for secret in (tokens.hash_text(text)[:6], TENANT, "20.190.160.14", "acme"):
+        assert secret not in page.html
+    assert "Nothing has happened yet." in page.text
+
+
+# -- the whole ---------------------------------------------------------------------------
+
+
+def test_every_answer_is_kept_out_of_caches_frames_and_referrers(app: Flask, owner: Admin) -> None:
+    """Pages, redirects and refusals; the stylesheet and the script may be kept."""
+    page = owner.open()
+    for answer in (
+        page.answer,
+        owner.press(page, "save"),
+        owner.client.post(f"{URL}/save"),
+        owner.client.get(f"{URL}/tokens/{uuid.uuid4()}/revoke"),
+        app.test_client().get(URL),
+    ):
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        policy = answer.headers["Content-Security-Policy"]
+        for directive in ("frame-ancestors 'none'", "base-uri 'none'", "object-src 'none'"):
+            assert directive in policy
+    for file in ("h5mag_scim.css", "h5mag_scim.js"):
+        with owner.client.get(f"{URL}/static/{file}") as answer:
+            assert answer.status_code == 200
+            assert "no-store" not in answer.headers["Cache-Control"]
+
+
+def test_the_page_has_no_redirect_on_a_trailing_slash(owner: Admin) -> None:
+    """Both spellings are the page."""
+    assert owner.client.get(f"{URL}/").status_code == 200
+
+
+def test_the_page_stands_in_the_hosts_layout_and_in_our_own(app: Flask, owner: Admin) -> None:
+    """The host's frame is around it; without one, a plain page of ours is."""
+    page = owner.open()
+    assert "Magazines" in page.text
+    crumbs = page.one("nav", aria_label="Breadcrumb")
+    assert crumbs.text == "Account Provisioning & SSO"
+    assert [a["href"] for a in page.all("a") if crumbs in a.parents] == ["/account"]
+    reconfigure(app, layout="h5mag_scim/layout.html")
+    page = owner.open()
+    assert "Magazines" not in page.text
+    assert page.one("title").text == "Provisioning & SSO"
+    assert page.one("h1").text == "Provisioning & SSO"
+
+
+def states(app: Flask, owner: Admin) -> Iterator[Page]:
+    """The page in each of its states."""
+    yield owner.open()
+    made = owner.generate()
+    yield made
+    yield owner.open()
+    yield owner.refuse(made, 422, sso_provider="microsoft", directory="common", cloud="mars")
+    yield owner.save(owner.open(), sso_provider="microsoft", directory=TENANT)
+    yield owner.open(next(a["href"] for a in owner.open().all("a") if a.text.startswith("Revoke")))
+    make_token(app, "acme", state="revoked")
+    make_token(app, "acme", expires_in=timedelta(days=9))
+    configure(app)
+    yield owner.open()
+    yield Page(owner.press(owner.open(), "generate"))
+    yield Admin(app, "owner@umbrella.example").open()
+
+
+def test_every_state_is_sound_html(app: Flask, owner: Admin) -> None:
+    """Ids are unique and what refers to them is right, fields have labels, nothing is inline."""
+    for page in states(app, owner):
+        ids = [e["id"] for e in page.elements if "id" in e]
+        assert len(ids) == len(set(ids))
+        for element in page.elements:
+            for name in ("for", "form", "aria-describedby", "aria-labelledby"):
+                assert set(element.attributes.get(name, "").split()) <= set(ids), (name, element)
+            assert not [name for name in element.attributes if name.startswith("on")]
+            assert "style" not in element
+            assert element.name != "style"
+            if element.name == "script":
+                assert "src" in element
+                assert "defer" in element
+        labelled = {label["for"] for label in page.all("label") if "for" in label}
+        for element in page.all("input") + page.all("select"):
+            if element.attributes.get("type") != "hidden":
+                assert element["id"] in labelled
+        for button in page.all("button"):
+            assert button.text or button.attributes.get("aria-hidden") == "true"
+
+
+def test_copy_and_hide_appear_with_javascript_only(owner: Admin) -> None:
+    """Without it they would do nothing, so they are hidden until the script shows them."""
+    page = owner.generate()
+    helpers = [
+        b for b in page.all("button") if any(name.startswith("data-h5s") for name in b.attributes)
+    ]
+    assert [b.text for b in helpers] == [
+        "Copy Provisioning URL",
+        "Hide API Token",
+        "Copy API Token",
+        "Copy Redirect URI",
+    ]
+    assert all("hidden" in button for button in helpers)
+
+
+def test_the_catalogue_has_every_text() -> None:
+    """Each key that code and templates name exists, each event has words, none is left over."""
+    folder = Path(flask_h5mag_scim.__file__).parent
+    sources = [folder / "web" / name for name in ("forms.py", "pages.py", "texts.py")]
+    sources += [
+        path
+        for path in (folder / "templates" / "h5mag_scim").glob("*.html")
+        if not path.name.startswith("sso_")
+    ]
+    code = "\n".join(path.read_text() for path in sources)
+    named = set(re.findall(r"""say(?:_html)?\(\s*["']([a-z_.]+)["']\s*[,)]""", code))
+    assert named <= set(texts.TEXTS), named - set(texts.TEXTS)
+    for event in log.Event:
+        assert f"event.{event}" in texts.TEXTS
+    for state in TokenState:
+        assert state is TokenState.DRAFT or f"tokens.{state}" in texts.TEXTS
+    computed = {
+        "event",
+        "refused",
+        "kind",
+        "status",
+        "done",
+        "tokens",
+        "cloud",
+        "activity",
+        "attributes",
+    }
+    unused = {
+        key
+        for key in set(texts.TEXTS) - named
+        if key.split(".")[0] not in computed and code.count(key) < 2
+    }
+    assert unused == set()
+
+
+def test_check_directory_knows_a_good_one() -> None:
+    """Any case, with blanks around it."""
+    assert pages.check_directory(f" {TENANT.upper()}\n") is None
+
+
+# -- in a browser ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    binary = shutil.which("chromium")
+    if binary is None:
+        missing("Chromium")
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(chromium: Any, address: str) -> Callable[..., Any]:
+    """Open the page as acme's owner in a new window; options are the window's."""
+
+    def open_page(**options: Any) -> Any:
+        window = chromium.new_context(**options).new_page()
+        window.goto(f"{address}/login?password=1")
+        window.locator("[name=email]").fill("owner@acme.example")
+        window.keyboard.press("Enter")
+        window.locator("[name=password]").fill(PASSWORD)
+        window.keyboard.press("Enter")
+        window.wait_for_url(f"{address}/")
+        window.goto(address + URL)
+        return window
+
+    return open_page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out(app: Flask, visit: Callable[..., Any], width: int, scheme: str) -> None:
+    """No state of the page scrolls sideways, with everything opened."""
+    window = visit(viewport={"width": width, "height": 800}, color_scheme=scheme)
+
+    def fits() -> None:
+        window.wait_for_load_state()
+        window.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert window.evaluate("document.documentElement.scrollWidth") <= width
+
+    fits()
+    window.get_by_role("button", name="Generate Token").click()
+    fits()
+    window.get_by_label("Token name").fill("W" * 80)
+    window.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    window.get_by_label("Directory (tenant) ID").fill("x" * 200)
+    window.get_by_role("button", name="Save").click()
+    fits()
+    window.get_by_role("link", name="Revoke").click()
+    fits()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_tutorials_steps_work_with_and_without_javascript(
+    app: Flask, visit: Callable[..., Any], javascript: bool
+) -> None:
+    """Generate Token, Save, Microsoft, Save, by what a person sees and presses."""
+    window = visit(java_script_enabled=javascript)
+    window.get_by_role("button", name="Generate Token").click()
+    text = window.get_by_label("API Token", exact=True).input_value()
+    assert TOKEN.fullmatch(text)
+    window.get_by_role("button", name="Save").click()
+    assert held(app) == [("active", "Microsoft Entra ID")]
+    window.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    window.get_by_label("Directory (tenant) ID").fill(TENANT)
+    window.keyboard.press("Enter")
+    window.get_by_role("button", name="Test sign-in").wait_for()
+    assert settings(app)[1] == (str(ProviderState.PENDING), TENANT, "global", "redirect")
+    assert [state for state, _ in held(app)] == ["active"], "Enter does not generate"
+
+
+@pytest.mark.browser
+def test_copy_says_what_it_copied_and_hide_hides(visit: Callable[..., Any]) -> None:
+    """The clipboard has the token, a screen reader hears it, and Hide covers the text."""
+    window = visit(permissions=["clipboard-read", "clipboard-write"])
+    window.get_by_role("button", name="Generate Token").click()
+    box = window.get_by_label("API Token", exact=True)
+    window.get_by_role("button", name="Copy API Token").click()
+    window.wait_for_function(
+        "document.getElementById('h5s-told').textContent === 'API Token copied'"
+    )
+    assert window.evaluate("navigator.clipboard.readText()") == box.input_value()
+    window.get_by_role("button", name="Hide API Token").click()
+    assert "h5s-masked" in box.get_attribute("class")
+    window.get_by_role("button", name="Show API Token").click()
+    assert "h5s-masked" not in box.get_attribute("class")
+
+
+@pytest.mark.browser
+def test_times_are_the_visitors_with_utc_in_the_title(
+    app: Flask, visit: Callable[..., Any]
+) -> None:
+    """In the browser's zone, where the script runs."""
+    text = make_token(app, "acme")
+    change_token(app, text, created_at=now().replace(2026, 1, 15, 12, 30))
+    window = visit(timezone_id="Asia/Tokyo")
+    time = window.locator("time[datetime^='2026-01-15']").first
+    assert time.text_content() == "2026-01-15 21:30"
+    assert time.get_attribute("title") == "2026-01-15 12:30 UTC"
+
+
+@pytest.mark.browser
+def test_the_directory_shows_with_microsoft_only(visit: Callable[..., Any]) -> None:
+    """With None the page stays calm."""
+    window = visit()
+    box = window.get_by_label("Directory (tenant) ID")
+    assert not box.is_visible()
+    window.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    assert box.is_visible()
