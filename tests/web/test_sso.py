@@ -32,6 +32,7 @@ from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
 from flask_h5mag_scim.web import directory, oidc, refusals, sso
 
+from ..conftest import both_databases
 from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET, KEYS, Issuer, encode, new_key, running
 
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
@@ -49,12 +50,12 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def app(issuer: Issuer, tmp_path: Any) -> Iterator[Flask]:
+def app(issuer: Issuer, database_url: str) -> Iterator[Flask]:
     app = create_app(
         {
             "TESTING": True,
             "SECRET_KEY": "test",
-            "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'test.sqlite'}",
+            "SQLALCHEMY_DATABASE_URI": database_url,
             "H5MAG_SCIM_PUBLIC_URL": PUBLIC_URL,
             "SESSION_COOKIE_SECURE": False,
             "H5MAG_SCIM_OIDC_CLIENT_ID": CLIENT_ID,
@@ -268,6 +269,7 @@ def assert_refused(
 # The way in
 
 
+@both_databases
 def test_a_provisioned_user_signs_in(world: World) -> None:
     """Whom SCIM brought with externalId = oid comes back from Microsoft signed in."""
     client = world.browser()
@@ -804,6 +806,7 @@ def test_many_parameters(world: World) -> None:
     assert world.arrive(client, path).status_code == 303
 
 
+@both_databases
 def test_strange_states_and_public_ids(world: World) -> None:
     """NUL and bad UTF-8 reach neither the session nor the database."""
     client = world.browser()
@@ -900,6 +903,7 @@ def test_settings_that_changed_meanwhile(
     assert world.issuer.count("token") == 0
 
 
+@both_databases
 def test_switched_off_while_microsoft_answers(world: World, issuer: Issuer) -> None:
     """What changes during the exchange itself counts as well."""
 
@@ -933,6 +937,7 @@ def test_the_provider_is_gone(world: World) -> None:
     assert who(client) is None
 
 
+@both_databases
 def test_the_account_is_gone(world: World, issuer: Issuer) -> None:
     """An account that is deleted while Microsoft answers opens nothing and crashes nothing."""
 
@@ -1024,6 +1029,7 @@ def test_a_user_of_the_host_whom_scim_never_wrote(world: World, issuer: Issuer) 
     assert_refused(world, client, world.sign_in(client), "not_by_scim")
 
 
+@both_databases
 def test_two_users_with_the_same_object_id(world: World) -> None:
     """If the data is so, nobody is guessed."""
     world.person("twin@acme.example", OID.upper())
@@ -1219,6 +1225,7 @@ def test_every_answer_is_private(world: World) -> None:
 # Test sign-in
 
 
+@both_databases
 def test_a_test_puts_pending_settings_in_force(world: World, issuer: Issuer) -> None:
     """A real round trip with the saved settings makes them serve; nobody is signed in."""
     world.configure(tenant=OTHER_TENANT, save=providers.save)
@@ -1385,6 +1392,7 @@ def test_settings_that_changed_during_a_test(world: World, issuer: Issuer) -> No
     assert ProviderState.PENDING in world.rows()
 
 
+@both_databases
 def test_settings_that_change_while_microsoft_answers_a_test(world: World, issuer: Issuer) -> None:
     """The same holds for a Save in the very moment of the exchange."""
     world.configure(tenant=OTHER_TENANT, save=providers.save)
