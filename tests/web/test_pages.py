@@ -28,7 +28,7 @@ from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
 from flask_h5mag_scim.web import pages, texts
 
-from ..conftest import PASSWORD, PUBLIC_URL, Entra, make_token, missing
+from ..conftest import PASSWORD, PUBLIC_URL, Entra, both_databases, make_token, missing
 
 URL = "/account/provisioning"
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
@@ -543,6 +543,7 @@ def test_enter_in_a_field_saves_and_does_not_generate(owner: Admin) -> None:
 # -- Save --------------------------------------------------------------------------------
 
 
+@both_databases
 def test_save_makes_the_token_active(app: Flask, owner: Admin) -> None:
     """Save stores name and expiry, says so once, and tells token_issued after the commit."""
     told: list[tuple[Any, str]] = []
@@ -700,6 +701,7 @@ def test_the_forms_addresses_lead_to_the_page_when_they_are_opened(
 # -- two tokens, and their ends ----------------------------------------------------------
 
 
+@both_databases
 def test_two_tokens_can_be_active_and_the_older_retires(app: Flask, owner: Admin) -> None:
     """Rotation has no gap: both open the door, the page says which one is on its way out."""
     old, new = owner.generate(), None
@@ -715,6 +717,7 @@ def test_two_tokens_can_be_active_and_the_older_retires(app: Flask, owner: Admin
         assert Entra(app.test_client(), token).get("/Users").status_code == 200
 
 
+@both_databases
 def test_a_third_token_is_refused(app: Flask, owner: Admin) -> None:
     """Generate is not offered, and refused; so is Save of a draft from before."""
     for name in ("one", "two"):
@@ -847,6 +850,7 @@ def test_revoking_one_of_two_asks_for_a_click(app: Flask, owner: Admin) -> None:
     assert events(app)[0] == ("token.revoked", "owner@acme.example")
 
 
+@both_databases
 def test_revoking_the_only_token_asks_for_its_fingerprint(app: Flask, owner: Admin) -> None:
     """It says what stops, refuses anything else beside the field, and takes any case."""
     text = make_token(app, "acme")
@@ -967,6 +971,7 @@ def test_the_test_button_posts_to_the_sign_on_in_a_new_tab(owner: Admin) -> None
     assert hidden["scim_csrf"] == page.fields()["scim_csrf"]
 
 
+@both_databases
 def test_settings_in_force_say_so_and_changes_stand_beside_them(app: Flask, owner: Admin) -> None:
     """What was in force stays so until the new settings have passed; going back drops them."""
     configure(app)
@@ -1008,6 +1013,7 @@ def test_an_sso_error_never_blocks_the_token(app: Flask, owner: Admin) -> None:
     assert Entra(app.test_client(), made.token).get("/Users").status_code == 200
 
 
+@both_databases
 def test_none_switches_off_at_once(app: Flask, owner: Admin) -> None:
     """No test is needed to go back to passwords; the directory stays known."""
     configure(app)
