@@ -73,7 +73,7 @@ def _positive(value: Any) -> int:
 
 
 def _lifetime(value: Any) -> timedelta | None:
-    if isinstance(value, timedelta) and value > timedelta(0):
+    if isinstance(value, timedelta) and timedelta(0) < value <= timedelta(days=36500):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 36500:
         return timedelta(days=value)

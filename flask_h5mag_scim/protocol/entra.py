@@ -16,7 +16,7 @@ from typing import Any
 from marshmallow import fields
 
 from .errors import SCIMError
-from .paths import parse_path
+from .paths import is_storable, parse_path
 from .schemas import ENTERPRISE_USER, Boolean, Complex, Table, Target
 
 #: ``roles[primary eq "True"].value``: a boolean compared with a text.
@@ -35,17 +35,23 @@ def resource(body: Mapping[str, Any], table: Table) -> dict[str, Any]:
     the manager as a bare id, and enterprise attributes without their URN.
     """
     result: dict[str, Any] = {}
+    bare: dict[str, Any] = {}
     for key, value in body.items():
         target = _locate(key, table)
         if target is None or value is None:
             result[key] = value
         elif target.container:
             result[key] = _extension(value, target, table)
-        elif target.urn and target.urn != key and ":" not in key:
-            part = result.setdefault(target.urn, {})
-            part[target.name] = _value(value, target)
+        elif target.urn and ":" not in key:
+            bare[target.name] = _value(value, target)
         else:
             result[key] = _value(value, target)
+    if bare:
+        key = next((k for k in result if k.lower() == ENTERPRISE_USER.lower()), ENTERPRISE_USER)
+        part = result.get(key) or {}
+        # Where an attribute comes both ways, the one with its URN is meant; what is no
+        # object is left for the schema to refuse.
+        result[key] = {**bare, **part} if isinstance(part, dict) else part
     return result
 
 
@@ -64,40 +70,34 @@ def patch(operations: Any, table: Table) -> Any:
 
 def _operation(one: dict[str, Any], table: Table) -> dict[str, Any]:
     op, path, value = one.get("op"), one.get("path"), one.get("value")
-    result: dict[str, Any] = {"op": op.lower() if isinstance(op, str) else op}
+    op = op.lower() if isinstance(op, str) else op
+    # A removal's value names what goes: an empty one names nothing, and not everything.
+    clearing = op != "remove"
     if isinstance(path, str) and path:
         path = filter_text(path)
         target = _locate(path, table)
-        if target is None:
-            result |= {"path": path, "value": value}
-        elif target.container:
-            result |= {"path": path, "value": _extension(value, target, table, clearing=True)}
-        else:
-            result |= {
-                "path": str(target.path) if target.urn == ENTERPRISE_USER else path,
-                "value": _value(_cleared(value), target),
-            }
-    else:
-        result["path"] = path
-        result["value"] = (
-            {key: item for one in value.items() for key, item in _attribute(*one, table)}
-            if isinstance(value, dict)
-            else value
-        )
-    return result
+        if target is not None and target.container:
+            value = _extension(value, target, table, clearing=clearing)
+        elif target is not None:
+            value = _value(_cleared(value) if clearing else value, target)
+            path = str(target.path) if target.urn == ENTERPRISE_USER else path
+    elif isinstance(value, dict):
+        value = dict(_attribute(key, part, table) for key, part in value.items())
+    result = {"op": op, "path": path}
+    return {**result, "value": value} if "value" in one else result
 
 
-def _attribute(key: str, value: Any, table: Table) -> list[tuple[str, Any]]:
+def _attribute(key: str, value: Any, table: Table) -> tuple[str, Any]:
     """One member of a path-less value. Its key is a path: ``name.givenName``, ``URN:attr``,
     even ``emails[type eq "work"].value`` (the flag's dialect)."""
     key = filter_text(key)
     target = _locate(key, table)
     if target is None:
-        return [(key, value)]
+        return key, value
     if target.container:
-        return [(key, _extension(value, target, table, clearing=True))]
+        return key, _extension(value, target, table, clearing=True)
     name = str(target.path) if target.urn == ENTERPRISE_USER else key
-    return [(name, _value(_cleared(value), target))]
+    return name, _value(_cleared(value), target)
 
 
 def _locate(text: str, table: Table) -> Target | None:
@@ -186,11 +186,16 @@ def _role(value: dict[str, Any]) -> dict[str, Any]:
         return value
     try:
         packed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
-    if not (isinstance(packed, dict) and isinstance(packed.get("value"), str)):
+    if not (isinstance(packed, dict) and _is_text(packed.get("value"))):
         return value
     role = {**value, "value": packed["value"]}
-    if isinstance(packed.get("displayName"), str):
+    if _is_text(packed.get("displayName")):
         role["display"] = packed["displayName"]
     return role
+
+
+def _is_text(value: Any) -> bool:
+    # The escapes of the inner JSON were invisible to whoever read the body.
+    return isinstance(value, str) and is_storable(value)

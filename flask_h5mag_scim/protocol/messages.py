@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf
 from typing import Any, NoReturn
 
 from .errors import InvalidSyntax, InvalidValue
 from .patch import PATCH_OP
+from .paths import is_storable
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -23,7 +25,9 @@ def read_object(data: bytes) -> dict[str, Any]:
     :raises InvalidValue: when it holds a text that no database stores.
     """
     try:
-        body = json.loads(data, parse_constant=_no_constant)
+        # Decoded here, because json would also take UTF-16, past the look for escapes below.
+        text = data.decode("utf-8-sig")
+        body = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise InvalidSyntax("The body of the request is not valid JSON.") from None
     if not isinstance(body, dict):
@@ -36,11 +40,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    # 1e999 is a JSON number; what Python makes of it could not be written as JSON again.
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
 def _check(value: Any, depth: int, *, escaped: bool) -> None:
-    # NUL and halves of surrogate pairs can only come in as escapes; PostgreSQL and UTF-8
-    # have no place for them.
     if isinstance(value, str):
-        if escaped and ("\x00" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+        # What cannot be stored can only come in as an escape.
+        if escaped and not is_storable(value):
             raise InvalidValue("A text in the body holds a character that cannot be stored.")
     elif isinstance(value, dict | list):
         if depth > MAX_DEPTH:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import documents
-from .errors import InvalidSyntax, InvalidValue, Mutability, NoTarget
+from .errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
 from .paths import parse_path
 from .schemas import Complex, Table, Target, deserialize
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+#: No person has more of anything; comparing each with each must stay cheap.
+MAX_ELEMENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,16 @@ def parse(raw: Iterable[Mapping[str, Any]], table: Table) -> list[Operation]:
         op, path, value = one.get("op"), one.get("path"), one.get("value")
         if op not in ("add", "replace", "remove"):
             raise InvalidSyntax(
-                f"Operation {number} has the op {op!r}; possible are add, replace and remove."
+                f"Operation {number} has the op {str(op)[:40]!r}; possible are add, replace and "
+                "remove."
             )
         if path is not None and not isinstance(path, str):
             raise InvalidSyntax(f"The path of operation {number} is not a text.")
+        if op != "remove" and "value" not in one:
+            # To take what is missing for null would empty the attribute.
+            raise InvalidSyntax(f"Operation {number} has no value to {op}.")
         if path:
-            target = table.locate(parse_path(path))
+            target = _located(path, table)
             operations += (
                 _unpacked(op, target, value, table)
                 if target.container
@@ -61,28 +68,36 @@ def parse(raw: Iterable[Mapping[str, Any]], table: Table) -> list[Operation]:
 def _attributes(op: str, value: Mapping[str, Any], table: Table) -> list[Operation]:
     operations: list[Operation] = []
     for key, part in value.items():
-        target = table.locate(parse_path(key))
+        target = _located(key, table)
         if target.container:
             operations += _unpacked(op, target, part, table)
-        elif target.text != "schemas" and not target.read_only:
+        elif target.text.lower() != "schemas" and not target.read_only:
             # Identity providers send the whole resource here, its id included; what
             # nobody may write is passed over, as in a PUT (§3.5.1).
             operations.append(Operation(op, target, part))
     return operations
 
 
+def _located(text: str, table: Table) -> Target:
+    target = table.locate(parse_path(text))
+    if target.field is None or target.container:
+        return target
+    if target.filter is not None and not target.multi_valued:
+        raise InvalidPath(f"{text[:200]}: {target.name} has one value, so no brackets.", path=text)
+    if target.sub is not None and not isinstance(target.element, Complex):
+        raise InvalidPath(f"{text[:200]}: {target.name} has no sub-attributes.", path=text)
+    return target
+
+
 def _unpacked(op: str, target: Target, value: Any, table: Table) -> list[Operation]:
     """An operation on a whole extension as one for each of its attributes; only the removal
     stays whole."""
     urn = target.urn or ""
-    if op == "remove" or value is None:
+    if op == "remove" or (value is None and op == "replace"):
         return [Operation("remove", target)]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | None):
         raise InvalidValue(f"{urn}: the value must be an object.", path=urn)
-    return [
-        Operation(op, table.locate(parse_path(f"{urn}:{name}")), part)
-        for name, part in value.items()
-    ]
+    return _attributes(op, {f"{urn}:{name}": part for name, part in (value or {}).items()}, table)
 
 
 def apply(
@@ -128,7 +143,7 @@ def _require_optional(target: Target, error: type[Mutability | InvalidValue]) ->
 
 def _set(document: dict[str, Any], target: Target, value: Any, *, replace: bool) -> None:
     if target.filter is not None:
-        _set_matching(document, target, value)
+        _set_matching(document, target, value, replace)
     elif target.multi_valued and target.sub is None:
         _set_list(document, target, deserialize(target.field, value, target.text), replace)
     elif target.multi_valued:
@@ -143,6 +158,11 @@ def _set(document: dict[str, Any], target: Target, value: Any, *, replace: bool)
     elif target.field is None and target.sub is None and isinstance(value, list) and not replace:
         # A custom attribute: its own list says that it is multi-valued.
         _set_list(document, target, value, replace)
+    elif target.field is None and isinstance(value, dict) and not replace:
+        # And a custom complex one takes what is sent, like any other.
+        found = documents.lookup(document, target)
+        kept = found if isinstance(found, dict) else {}
+        documents.assign(document, target, {**kept, **deserialize(None, value, target.text)})
     else:
         documents.assign(document, target, deserialize(target.leaf, value, target.text))
 
@@ -163,6 +183,8 @@ def _merge(document: dict[str, Any], target: Target, value: Any) -> None:
 
 def _set_list(document: dict[str, Any], target: Target, values: Any, replace: bool) -> None:
     current = [] if replace else list(documents.elements(document, target))
+    if len(current) + len(values) > MAX_ELEMENTS:
+        raise InvalidValue(f"{target.text} has more than {MAX_ELEMENTS} values.", path=target.text)
     for value in values:
         if value in ({}, None):
             continue
@@ -188,8 +210,11 @@ def _yield_primary(current: list[Any], value: Any) -> None:
                 item["primary"] = False
 
 
-def _set_matching(document: dict[str, Any], target: Target, value: Any) -> None:
+def _set_matching(document: dict[str, Any], target: Target, value: Any, replace: bool) -> None:
     """Set in the elements that satisfy the brackets, or make one that does.
+
+    To replace an element without saying which sub-attribute is to replace all of it but what
+    the brackets say of it (§3.5.2.3).
 
     RFC 7644 §3.5.2.3 asks for noTarget where nothing matches; Entra counts on the element
     being made (erratum 8097 records the case), and nobody counts on the error.
@@ -200,18 +225,22 @@ def _set_matching(document: dict[str, Any], target: Target, value: Any) -> None:
         part = deserialize(target.element, value, target.text)
         if not isinstance(part, dict):
             raise InvalidValue(f"{target.text}: the value must be an object.", path=target.text)
-    current = documents.elements(document, target)
+    current = list(documents.elements(document, target))
     matching = _matching(current, target)
+    made = documents.constants(target.filter)
     if not matching:
-        made = documents.constants(target.filter)
         if made is None:
             raise NoTarget(f"Nothing matches {target.text}.", path=target.text)
         matching = [deserialize(target.element, made, target.text)]
-        current = [*current, *matching]
+        current += matching
     for item in matching:
+        if replace and target.sub is None:
+            kept = {name: item[name] for name in made or () if name in item}
+            item.clear()
+            item |= kept
         item |= part
         _yield_primary(current, item)
-    documents.set_elements(document, target, current)
+    documents.set_elements(document, target, [item for item in current if not _is_empty(item)])
 
 
 def _matching(current: list[Any], target: Target) -> list[Any]:
@@ -229,8 +258,10 @@ def _remove(document: dict[str, Any], target: Target, value: Any) -> None:
         document.pop(target.urn or "", None)
         return
     if target.filter is None and not target.multi_valued:
-        documents.remove(document, target)
-        return
+        found = documents.lookup(document, target)
+        if target.field is not None or value is None or not isinstance(found, list):
+            documents.remove(document, target)
+            return
     current = documents.elements(document, target)
     if target.sub is not None:
         for item in _matching(current, target):
@@ -240,7 +271,7 @@ def _remove(document: dict[str, Any], target: Target, value: Any) -> None:
     elif target.filter is not None:
         gone = {id(item) for item in _matching(current, target)}
         kept = [item for item in current if id(item) not in gone]
-    elif value in (None, []):
+    elif value is None:
         kept = []
     else:
         named = value if isinstance(value, list) else [value]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -118,23 +117,6 @@ def parse_path(text: str) -> Path:
     return path
 
 
-def comparisons(tree: Filter) -> Iterator[AttrExp]:
-    """Every comparison in ``tree``, those in brackets included."""
-    match tree:
-        case AttrExp():
-            yield tree
-            if tree.path.filter is not None:
-                yield from comparisons(tree.path.filter)
-        case LogExp():
-            for term in tree.terms:
-                yield from comparisons(term)
-        case Not():
-            yield from comparisons(tree.filter)
-        case ValuePath():
-            if tree.path.filter is not None:
-                yield from comparisons(tree.path.filter)
-
-
 class _Reader:
     """A recursive descent over one text; ``error`` is what its user understands."""
 
@@ -235,8 +217,11 @@ class _Reader:
         match = _ATTRIBUTE.match(self.text, self.at)
         if match is None:
             self.fail("an attribute name")
-        self.at = match.end()
         urn, name, sub = match.group("urn", "name", "sub")
+        if inside and (urn or sub):
+            # What stands in the list is complex already; it holds no more (RFC 7643 §2.3.8).
+            self.fail("the plain name of a sub-attribute in brackets")
+        self.at = match.end()
         if sub is not None or inside or not self.text.startswith("[", self.at):
             return Path(name, sub, urn)
         self.at += 1
@@ -262,7 +247,7 @@ class _Reader:
                 value, self.at = _DECODER.raw_decode(self.text, self.at)
             except ValueError:
                 self.fail("a closed JSON string")
-            if "\x00" in value or not _is_encodable(value):
+            if not is_storable(value):
                 self.fail("a string of ordinary characters")
             return value
         literal = self.word("true", "false", "null")
@@ -272,12 +257,17 @@ class _Reader:
         if match is None:
             self.fail('a value: a "quoted" string, a number, true, false or null')
         self.at = match.end()
-        return json.loads(match.group())
+        number = json.loads(match.group())
+        if number in (float("inf"), float("-inf")):
+            self.fail("a number that is not beyond all numbers")
+        return number
 
 
-def _is_encodable(text: str) -> bool:
+def is_storable(text: str) -> bool:
+    """Whether a database can keep ``text``: JSON's escapes can also spell NUL and halves
+    of surrogate pairs, for which PostgreSQL and UTF-8 have no place."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\x00" not in text

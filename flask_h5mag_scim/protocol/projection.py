@@ -100,3 +100,5 @@ def _drop(document: dict[str, Any], target: Target) -> None:
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
                 item.pop(target.sub, None)
+        if value == {}:
+            del document[target.name]

@@ -436,7 +436,18 @@ def _checked(loader: Schema, part: Any, prefix: str, errors: dict[str, Any]) -> 
         messages = error.messages_dict
         errors |= {prefix + name: text for name, text in messages.items()}
         return {}
+    for value in found.values():
+        if isinstance(value, list):
+            _leave_one_primary(value)
     return found
+
+
+def _leave_one_primary(elements: list[Any]) -> None:
+    """RFC 7643 §2.4: "true" MUST appear no more than once; the last that says so has it, as
+    if they had come one by one (RFC 7644 §3.5.2)."""
+    said = [e for e in elements if isinstance(e, dict) and e.get("primary") is True]
+    for element in said[:-1]:
+        element["primary"] = False
 
 
 def _writable(value: Any, field: fields.Field[Any] | None) -> Any:
@@ -470,7 +481,7 @@ def deserialize(field: fields.Field[Any] | None, value: Any, path: str) -> Any:
     :raises marshmallow.ValidationError: naming ``path``.
     """
     if field is None:
-        return value
+        return _respell_value(value, None)
     try:
         if isinstance(field, fields.List):
             # A single value for a list is a list of one, as RFC 7644 §3.5.2.1 allows in "add".
@@ -504,7 +515,20 @@ def _respell_value(value: Any, field: fields.Field[Any] | None) -> Any:
         return value
     if isinstance(value, dict):
         known = field.sub_attributes if isinstance(field, Complex) else {}
-        return {_spelling(known, key): part for key, part in value.items() if part is not None}
+        return {
+            _spelling(known, key): part if key in known else _without_nulls(part)
+            for key, part in value.items()
+            if part is not None
+        }
+    return _without_nulls(value) if field is None else value
+
+
+def _without_nulls(value: Any) -> Any:
+    """What no schema knows, without nulls at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value if part is not None]
     return value
 
 

@@ -20,7 +20,7 @@ from ..protocol import documents
 from ..protocol.errors import InvalidFilter
 from ..protocol.paths import AttrExp, Filter, LogExp, Not, Path, ValuePath
 from ..protocol.schemas import Boolean, Complex, DateTime, Target
-from .mapping import AttributeMap, Entry
+from .mapping import AttributeMap, Element, Entry
 
 _ORDERING = frozenset({"gt", "ge", "lt", "le"})
 _TEXTUAL = frozenset({"co", "sw", "ew"})
@@ -165,58 +165,69 @@ class Compiler:
         self, target: Target, outer: AttrExp | None, tree: Filter, values: dict[str, Any]
     ) -> Shape:
         """A multi-valued attribute: whatever its slots make of it, joined by ``or``."""
-        slots = self.map.slots(target)
-        if not slots:
+        elements = self.map.elements(target)
+        if not elements:
             self._refuse_unmapped(target, tree)
         shapes = []
-        for slot in slots:
-            first = slot is slots[0]
+        for element in elements:
             terms = []
             if target.filter is not None:
-                terms.append(self._bracket(target.filter, slot, first, values))
+                terms.append(self._bracket(target.filter, element, elements, values))
+            sub = target.sub or "value"
             if outer is not None:
-                path = Path(target.sub or "value")
-                terms.append(
-                    self._in_slot(AttrExp(path, outer.op, outer.value), slot, first, values)
-                )
-            if outer is None or (target.sub or "value") != slot.sub:
-                # An element without its value is not there.
-                terms.append(Comparison(slot.attribute, "text", "pr"))
+                inner = AttrExp(Path(sub), outer.op, outer.value)
+                terms.append(self._in_element(inner, element, elements, values))
+            if outer is None or all(slot.sub != sub for slot in element.slots):
+                # An element of which nothing is kept is not there.
+                present = (Comparison(s.attribute, "text", "pr") for s in element.slots)
+                terms.append(_joined("or", tuple(present)))
             shapes.append(_joined("and", tuple(terms)))
         found = _joined("or", tuple(shapes))
-        if found == Constant(False) and target.filter is not None:
-            kept = ", ".join(slot.text for slot in slots)
+        if found == Constant(False) and (target.filter or target.sub not in (None, "value")):
+            kept = ", ".join(slot.text for element in elements for slot in element.slots)
             raise InvalidFilter(f"{tree} finds nothing that is kept here. Kept is {kept}.")
         return found
 
-    def _bracket(self, tree: Filter, slot: Entry, first: bool, values: dict[str, Any]) -> Shape:
+    def _bracket(
+        self, tree: Filter, element: Element, elements: list[Element], values: dict[str, Any]
+    ) -> Shape:
         match tree:
             case LogExp(op, terms):
-                shapes = tuple(self._bracket(term, slot, first, values) for term in terms)
+                shapes = tuple(self._bracket(t, element, elements, values) for t in terms)
                 return _joined(op, shapes)
             case Not(inner):
-                return _negated(self._bracket(inner, slot, first, values))
+                return _negated(self._bracket(inner, element, elements, values))
             case AttrExp():
-                return self._in_slot(tree, slot, first, values)
+                return self._in_element(tree, element, elements, values)
             case ValuePath():
                 raise InvalidFilter(f"{tree}: brackets cannot stand in brackets.")
 
-    def _in_slot(self, tree: AttrExp, slot: Entry, first: bool, values: dict[str, Any]) -> Shape:
+    def _in_element(
+        self, tree: AttrExp, element: Element, elements: list[Element], values: dict[str, Any]
+    ) -> Shape:
         """One comparison within an element: on what the host keeps, or on what is known of
-        the element without looking (its constants, and that the first is primary)."""
+        the element without looking (its brackets, and that the first is primary)."""
         name = tree.path.name.lower()
-        if name == slot.sub.lower():
-            if tree.op == "ne":
-                positive = AttrExp(tree.path, "eq", tree.value)
-                return _negated(self._on(slot, positive, values))
-            if tree.value is None and tree.op == "eq":
-                return _negated(self._on(slot, AttrExp(tree.path, "pr"), values))
-            return self._on(slot, tree, values)
-        known = {key.lower(): value for key, value in slot.constants.items()}
-        known.setdefault("primary", first)
-        if name not in known:
-            _refuse(tree, f"of {slot.target.name}, only {slot.sub} is kept and searched")
-        return Constant(documents.compare(known[name], tree.op, tree.value, exact=False))
+        for slot in element.slots:
+            if name == slot.sub.lower():
+                if tree.op == "ne":
+                    positive = AttrExp(tree.path, "eq", tree.value)
+                    return _negated(self._in_element(positive, element, elements, values))
+                if tree.value is None and tree.op == "eq":
+                    return _negated(self._on(slot, AttrExp(tree.path, "pr"), values))
+                if tree.value is None and tree.op != "pr":
+                    _refuse(tree, "null is compared with eq and ne only")
+                return self._on(slot, tree, values)
+        known = {key.lower(): value for key, value in element.constants.items()}
+        known.setdefault("primary", element.first)
+        kept = sorted({slot.sub for one in elements for slot in one.slots})
+        if name not in known and name not in [sub.lower() for sub in kept]:
+            of = element.slots[0].target.name
+            _refuse(tree, f"of {of}, only {', '.join(kept)} is kept and searched")
+        found = known.get(name)
+        if isinstance(found, bool) and tree.op not in ("eq", "ne", "pr"):
+            _refuse(tree, "a boolean is compared with eq and ne only")
+        return Constant(documents.compare(found, tree.op, tree.value, exact=False))
 
     def _on(self, entry: Entry, tree: AttrExp, values: dict[str, Any]) -> Shape:
         """A comparison with one of the model's attributes."""
@@ -237,14 +248,33 @@ class Compiler:
                 _refuse(tree, "a time has no text to search in; use gt, ge, lt or le")
             return self._bound(entry.attribute, "time", op, self._time(entry, tree), values)
         if op == "pr":
-            return Comparison(entry.attribute, "text", "pr")
+            kind = "text" if entry.convert is None else "present"
+            return Comparison(entry.attribute, kind, "pr")
         if not isinstance(value, str):
             _refuse(tree, "compare it with a text in quotes")
+        if entry.convert is not None:
+            return self._converted(entry, entry.convert, tree, values)
         if op in _TEXTUAL and value == "":
             return Comparison(entry.attribute, "present", "pr")
         exact = leaf is not None and bool(leaf.metadata.get("caseExact"))
         kind = "exact" if exact else "text"
         return self._bound(entry.attribute, kind, op, value, values)
+
+    def _converted(
+        self,
+        entry: Entry,
+        convert: Callable[[str], Any],
+        tree: AttrExp,
+        values: dict[str, Any],
+    ) -> Shape:
+        # As text, a UUID has no dashes on SQLite and a member of an enumeration its name.
+        if tree.op != "eq":
+            _refuse(tree, "it is compared with eq and ne only")
+        try:
+            value = convert(tree.value)
+        except ValueError:
+            return Constant(False)  # nobody has what cannot be kept
+        return self._bound(entry.attribute, "native", "eq", value, values)
 
     def _time(self, entry: Entry, tree: AttrExp) -> datetime:
         try:
@@ -293,7 +323,7 @@ class Compiler:
         there = column.is_not(None)
         if kind == "present" or (kind == "text" and op == "pr"):
             return there if kind == "present" else sa.and_(there, _as_text(column) != "")
-        if kind == "time":
+        if kind in ("time", "native"):
             return sa.and_(there, _ordered(op, column, bound))
         column = _as_text(column)
         bound = sa.bindparam(bound.key, type_=sa.String())

@@ -7,21 +7,24 @@ not in the map cannot be lost: only differences are written.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 from sqlalchemy.ext.hybrid import HybridExtensionType
 
 from ..protocol import documents
 from ..protocol.discovery import scim_type
-from ..protocol.errors import SCIMError
+from ..protocol.errors import InvalidValue, SCIMError
 from ..protocol.paths import parse_path
-from ..protocol.schemas import Boolean, Complex, DateTime, Table, Target
+from ..protocol.schemas import Boolean, Complex, DateTime, Table, Target, deserialize
 
 CATCH_ALL = "*"
 
@@ -39,8 +42,11 @@ class Entry:
     attribute: str
     #: What the brackets of a multi-valued attribute say of the element; empty without.
     constants: Mapping[str, Any]
-    #: Whether a client's value may be set: no ``meta``, and no hybrid without a setter.
+    #: Whether a client's value may be set: nothing read-only, and no hybrid without a setter.
     writable: bool
+    #: Makes what a column of numbers, UUIDs or an enumeration keeps; ``None`` for texts.
+    #: Raises :class:`ValueError` for a text that it cannot keep.
+    convert: Callable[[str], Any] | None = None
 
     @property
     def text(self) -> str:
@@ -52,11 +58,54 @@ class Entry:
         """The sub-attribute that a slot keeps."""
         return self.target.sub or "value"
 
+    def for_model(self, value: Any) -> Any:
+        """A client's value as the model's attribute keeps it.
+
+        :raises InvalidValue: when it cannot be kept there.
+        """
+        if value is None or isinstance(self.target.leaf, Boolean):
+            return value
+        try:
+            text = _scalar(value)
+            return text if self.convert is None else self.convert(text)
+        except ValueError:
+            raise InvalidValue(
+                f"{self.text}: {str(value)[:100]!r} is not a value that this application keeps.",
+                path=self.text,
+            ) from None
+
     def fits(self, element: Any) -> bool:
         """Whether an element of the list is this slot's."""
         return isinstance(element, dict) and all(
             _equal(element.get(name), value) for name, value in self.constants.items()
         )
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a multi-valued attribute, as far as the map's rows keep it: the rows
+    with the same brackets."""
+
+    slots: tuple[Entry, ...]
+    #: Whether it comes first, and so is the primary one while no other says so.
+    first: bool
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        """What the brackets say of it."""
+        return self.slots[0].constants
+
+    def fits(self, element: Any) -> bool:
+        """Whether an element of the list is this one."""
+        return self.slots[0].fits(element)
+
+    def takes(self, element: Any) -> bool:
+        """Whether an element of the list is this one and has something that is kept."""
+        return self.fits(element) and any(slot.sub in element for slot in self.slots)
+
+    def lacks(self, element: Any) -> bool:
+        """Whether an element of the list is this one without what is kept."""
+        return self.fits(element) and not self.takes(element)
 
 
 @dataclass(frozen=True)
@@ -90,11 +139,12 @@ class AttributeMap:
         for key, attribute in attributes.items():
             writable = self._check_attribute(key, attribute)
             if key == CATCH_ALL:
+                self._check_catch_all(attribute, writable)
                 self.extra = attribute
                 continue
             entry = self._entry(key, attribute, writable)
             for other in self.entries:
-                if other.target.path == entry.target.path:
+                if str(other.target.path).lower() == str(entry.target.path).lower():
                     raise ValueError(f"{self._where} names {entry.text} twice.")
             if entry.writable and attribute in written:
                 raise ValueError(
@@ -109,18 +159,26 @@ class AttributeMap:
             raise ValueError(f"{self._where} uses {self.extra!r} for '*' and for an attribute.")
 
         self._plain = [e for e in self.entries if not e.target.multi_valued]
-        self._slots: dict[tuple[str | None, str], list[Entry]] = {}
+        lists: dict[tuple[str | None, str], dict[str, list[Entry]]] = {}
         for entry in self.entries:
             if entry.target.multi_valued:
-                self._slots.setdefault((entry.target.urn, entry.target.name), []).append(entry)
+                alike = lists.setdefault((entry.target.urn, entry.target.name), {})
+                alike.setdefault(repr(sorted(entry.constants.items())).lower(), []).append(entry)
+        self._elements = {
+            place: [Element(tuple(slots), not n) for n, slots in enumerate(alike.values())]
+            for place, alike in lists.items()
+        }
         self._by_place = {(e.target.urn, e.target.name, e.target.sub): e for e in self._plain}
 
     # Start-up checks
 
     def _check_attribute(self, key: str, attribute: str) -> bool:
         mapper: Any = sa.inspect(self.model)
-        if not isinstance(attribute, str):
-            raise ValueError(f"{self._where}: the value of {key!r} must be an attribute's name.")
+        if not (isinstance(key, str) and isinstance(attribute, str)):
+            raise ValueError(
+                f"{self._where}: {key!r} and its value must be texts, a SCIM path and the name "
+                "of an attribute."
+            )
         descriptor = mapper.all_orm_descriptors.get(attribute)
         if descriptor is None:
             found = "a plain property" if hasattr(self.model, attribute) else "no attribute"
@@ -138,6 +196,17 @@ class AttributeMap:
             )
         return True
 
+    def _check_catch_all(self, attribute: str, writable: bool) -> None:
+        column = getattr(self.model, attribute)
+        # A type of the host's own may well keep JSON.
+        if not writable or not isinstance(
+            column.type, sa.JSON | sa.types.TypeDecorator | sa.types.NullType
+        ):
+            raise ValueError(
+                f"{self._where}: '*' is mapped to {attribute!r}, which does not keep JSON. Name a "
+                "column of the type sa.JSON."
+            )
+
     def _entry(self, key: str, attribute: str, writable: bool) -> Entry:
         try:
             target = self.table.locate(parse_path(key))
@@ -148,10 +217,11 @@ class AttributeMap:
             raise ValueError(f"{self._where}: {key!r} is not mapped; it is taken care of.")
         if name == "meta" and target.sub not in ("created", "lastModified"):
             raise ValueError(f"{self._where}: of meta, only created and lastModified are mapped.")
-        if target.container or (target.urn is None and target.field is None):
+        unknown = target.field is None or (target.sub and target.sub_field is None)
+        if target.container or (unknown and target.urn in (None, *self.table.extensions)):
             raise ValueError(
                 f"{self._where}: {key!r} is no attribute of {self.table.schema.__name__} in "
-                "RFC 7643; what it does not know is kept by '*'."
+                "RFC 7643; what that does not know is kept by '*'."
             )
         constants: Mapping[str, Any] = {}
         if target.multi_valued:
@@ -161,12 +231,41 @@ class AttributeMap:
                     f"{self._where}: {key!r} is multi-valued. Say which value it means, like "
                     f'{name}[type eq "work"].value.'
                 )
+            self._check_constants(key, target, found)
             constants = found
         elif target.filter is not None:
             raise ValueError(f"{self._where}: {key!r} has brackets, but is single-valued.")
         if isinstance(target.leaf, Complex):
-            raise ValueError(f"{self._where}: {key!r} is complex. Map its parts, like {key}.value.")
-        return Entry(target, attribute, constants, writable and name != "meta")
+            part = next(iter(target.leaf.sub_attributes))
+            raise ValueError(
+                f"{self._where}: {key!r} is complex. Map its parts, like {key}.{part}."
+            )
+        writable = writable and not target.read_only
+        is_text = not isinstance(target.leaf, Boolean | DateTime)
+        convert = self._converter(attribute) if is_text else None
+        return Entry(target, attribute, constants, writable, convert)
+
+    def _check_constants(self, key: str, target: Target, found: dict[str, Any]) -> None:
+        try:
+            deserialize(target.element, found, target.text)
+        except ValidationError:
+            wrong = True
+        else:
+            known = target.element.sub_attributes if isinstance(target.element, Complex) else found
+            wrong = not found.keys() <= known.keys()
+        if wrong:
+            raise ValueError(f"{self._where}: the brackets of {key!r} fit no {target.name}.")
+
+    def _converter(self, attribute: str) -> Callable[[str], Any] | None:
+        kind = getattr(self.model, attribute).type
+        match kind:
+            case sa.Enum():
+                return partial(_member, {str(on_wire(m, None)).lower(): m for m in _members(kind)})
+            case sa.Integer():
+                return partial(_integer, bound=integer_bound(kind))
+            case sa.Uuid():
+                return uuid.UUID if kind.as_uuid else _uuid_text
+        return None
 
     # Looking up
 
@@ -184,9 +283,9 @@ class AttributeMap:
         place = (target.urn, target.name)
         return [e for e in self._plain if (e.target.urn, e.target.name) == place]
 
-    def slots(self, target: Target) -> list[Entry]:
-        """The rows that keep elements of a multi-valued attribute."""
-        return self._slots.get((target.urn, target.name), [])
+    def elements(self, target: Target) -> list[Element]:
+        """What the rows keep of a multi-valued attribute."""
+        return self._elements.get((target.urn, target.name), [])
 
     def keeps(self, target: Target) -> bool:
         """Whether this host keeps what stands at a target; what it keeps is never ignored."""
@@ -200,9 +299,13 @@ class AttributeMap:
             if target.sub is None:
                 return bool(self.parts(target))
             return self.at(target) is not None
-        slots = self.slots(target)
         wanted = documents.constants(target.filter) or {}
-        slots = [slot for slot in slots if _agree(slot.constants, wanted)]
+        slots = [
+            slot
+            for element in self.elements(target)
+            for slot in element.slots
+            if _agree(slot.constants, wanted)
+        ]
         if target.sub is None:
             return bool(slots)
         return any(target.sub in (slot.sub, "primary", *slot.constants) for slot in slots)
@@ -249,35 +352,38 @@ class AttributeMap:
             value = getattr(source, entry.attribute)
             if value is not None:
                 documents.assign(result, entry.target, on_wire(value, entry.target.leaf))
-        for slots in self._slots.values():
-            self._read_slots(result, source, slots)
+        for elements in self._elements.values():
+            self._read_elements(result, source, elements)
         return result
 
     @staticmethod
-    def _read_slots(document: dict[str, Any], source: Any, slots: list[Entry]) -> None:
-        current = documents.elements(document, slots[0].target)
+    def _read_elements(document: dict[str, Any], source: Any, elements: list[Element]) -> None:
+        target = elements[0].slots[0].target
+        current = documents.elements(document, target)
         own: dict[int, dict[str, Any]] = {}
-        for slot in slots:
-            value = getattr(source, slot.attribute)
-            if value is None:
+        first: dict[str, Any] | None = None
+        for element in elements:
+            found = {slot.sub: getattr(source, slot.attribute) for slot in element.slots}
+            if all(value is None for value in found.values()):
                 continue
-            value = on_wire(value, slot.target.leaf)
-            # What '*' kept of this element lacks just what the slot keeps.
-            rest = next((e for e in current if slot.fits(e) and slot.sub not in e), None)
+            # What '*' kept of this element lacks just what the rows keep.
+            rest = next((e for e in current if id(e) not in own and element.lacks(e)), None)
             if rest is None:
-                rest = dict(slot.constants)
+                rest = dict(element.constants)
                 current = [*current, rest]
-            rest[slot.sub] = value
+            for slot in element.slots:
+                if found[slot.sub] is not None:
+                    rest[slot.sub] = on_wire(found[slot.sub], slot.target.leaf)
             own[id(rest)] = rest
-        first = next((e for e in current if slots[0].fits(e) and id(e) in own), None)
+            first = rest if element.first else first
         if first is not None and not any(
             isinstance(e, dict) and e.get("primary") is True for e in current
         ):
             first.setdefault("primary", True)
         if current:
             # The elements in the host's own columns come first.
-            current.sort(key=lambda element: id(element) not in own)
-            documents.set_elements(document, slots[0].target, current)
+            current = sorted(current, key=lambda element: id(element) not in own)
+            documents.set_elements(document, target, current)
 
     # Writing
 
@@ -295,21 +401,32 @@ class AttributeMap:
         core = self.table.core
         ignored = [name for name in after if name in core and core[name].load_only]
         for entry in self.entries:
-            if entry.target.name != "meta" and new[entry.text] != old[entry.text]:
-                if entry.writable:
-                    setattr(obj, entry.attribute, new[entry.text])
-                    written.append(entry.text)
-                else:
-                    ignored.append(entry.text)
-        differing = [
-            name for name in {**old_rest, **new_rest} if old_rest.get(name) != new_rest.get(name)
-        ]
+            if entry.target.read_only or new[entry.text] == old[entry.text]:
+                continue
+            if entry.writable:
+                self._set(obj, entry, new[entry.text])
+                written.append(entry.text)
+            elif new[entry.text] is not None:
+                # What is only absent, nobody asked for.
+                ignored.append(entry.text)
+        differing = list(_differing(old_rest, new_rest))
         if self.extra is not None and differing:
             setattr(obj, self.extra, new_rest)
             written += differing
         else:
             ignored += differing
         return written, ignored
+
+    @staticmethod
+    def _set(obj: Any, entry: Entry, value: Any) -> None:
+        try:
+            setattr(obj, entry.attribute, entry.for_model(value))
+        except ValueError as error:
+            # The host's own validator, or the setter of its hybrid property, refuses.
+            raise InvalidValue(
+                f"{entry.text}: the application does not accept {str(value)[:100]!r}.",
+                path=entry.text,
+            ) from error
 
     def _split(self, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """A document as the values of the map's rows, and the rest. The mirror of reading."""
@@ -318,31 +435,45 @@ class AttributeMap:
             rest.pop(name, None)
         values: dict[str, Any] = {}
         for entry in self._plain:
-            if entry.target.name != "meta":
-                values[entry.text] = documents.lookup(rest, entry.target)
-                documents.remove(rest, entry.target)
-        for slots in self._slots.values():
-            self._split_slots(rest, values, slots)
-        return values, rest
+            values[entry.text] = documents.lookup(rest, entry.target)
+            documents.remove(rest, entry.target)
+        for elements in self._elements.values():
+            self._split_elements(rest, values, elements)
+        # RFC 7643 §2.5: an empty list is no value, and so is an object without any.
+        return values, _pruned(rest)
 
     @staticmethod
-    def _split_slots(rest: dict[str, Any], values: dict[str, Any], slots: list[Entry]) -> None:
-        current = documents.elements(rest, slots[0].target)
-        for slot in slots:
-            element = next((e for e in current if slot.fits(e) and slot.sub in e), None)
-            values[slot.text] = None if element is None else element.pop(slot.sub)
-            if element is None:
-                continue
-            if slot is slots[0] and element.get("primary") is True:
-                # Reading says it again by itself.
-                del element["primary"]
-        said = [set(slot.constants) for slot in slots]
-        left = [
-            e
-            for e in current
-            if not (isinstance(e, dict) and any(set(e) <= names for names in said))
+    def _split_elements(
+        rest: dict[str, Any], values: dict[str, Any], elements: list[Element]
+    ) -> None:
+        target = elements[0].slots[0].target
+        current = documents.elements(rest, target)
+        taken: list[tuple[Element, dict[str, Any]]] = []
+        for element in elements:
+            found: dict[str, Any] = next((e for e in current if element.takes(e)), {})
+            for slot in element.slots:
+                values[slot.text] = found.pop(slot.sub, None)
+            if any(values[slot.text] is not None for slot in element.slots):
+                taken.append((element, found))
+                current = [e for e in current if e is not found]
+                if (
+                    element.first
+                    and "primary" not in element.constants
+                    and found.get("primary") is True
+                ):
+                    # Reading says it again by itself.
+                    del found["primary"]
+        others = [e for e in current if not any(_says_nothing(e, one) for one in elements)]
+        # Reading gives what a row keeps to the first element that fits and lacks it. What is
+        # left of the right one goes first, even with nothing to say if another would be taken.
+        left = [*(found for _, found in taken), *others]
+        own = [
+            found
+            for element, found in taken
+            if dict(element.constants) != found
+            or any(element.lacks(other) for other in left if other is not found)
         ]
-        documents.set_elements(rest, slots[0].target, left)
+        documents.set_elements(rest, target, [*own, *others])
 
     # Advice at start
 
@@ -366,6 +497,67 @@ def timestamp(value: datetime) -> str:
     """A time as answers have it: in UTC, ending in ``Z``. A naive one is UTC already."""
     aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return aware.isoformat().replace("+00:00", "Z")
+
+
+def _says_nothing(item: Any, element: Element) -> bool:
+    """Whether an item of the list holds only what the brackets say of it."""
+    return element.fits(item) and set(item) <= set(element.constants)
+
+
+def _pruned(value: dict[str, Any]) -> dict[str, Any]:
+    parts = {k: _pruned(v) if isinstance(v, dict) else v for k, v in value.items()}
+    return {k: v for k, v in parts.items() if v not in (None, [], {})}
+
+
+def _differing(old: dict[str, Any], new: dict[str, Any]) -> Iterable[str]:
+    """The names of what differs; within an extension or a complex attribute, of its parts."""
+    for name in {**old, **new}:
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if isinstance(before or {}, dict) and isinstance(after or {}, dict):
+            between = ":" if name.lower().startswith("urn:") else "."
+            parts = {**(before or {}), **(after or {})}
+            for part in parts:
+                if (before or {}).get(part) != (after or {}).get(part):
+                    yield f"{name}{between}{part}"
+        else:
+            yield name
+
+
+def integer_bound(kind: sa.Integer) -> int:
+    """Below what a column of this type keeps whole numbers."""
+    if isinstance(kind, sa.BigInteger):
+        return 2**63
+    return 2**15 if isinstance(kind, sa.SmallInteger) else 2**31
+
+
+def _scalar(value: Any) -> str:
+    # A custom attribute may be anything; what a column keeps of it is one value.
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError
+    return str(value)
+
+
+def _integer(text: str, *, bound: int) -> int:
+    # int() reads underscores, blanks and digits of any script.
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) >= bound:
+        raise ValueError
+    return int(text)
+
+
+def _uuid_text(text: str) -> str:
+    return str(uuid.UUID(text))
+
+
+def _members(kind: sa.Enum) -> Iterable[Any]:
+    return kind.enum_class or kind.enums
+
+
+def _member(known: Mapping[str, Any], text: str) -> Any:
+    if text.lower() not in known:
+        raise ValueError
+    return known[text.lower()]
 
 
 def _equal(found: Any, wanted: Any) -> bool:

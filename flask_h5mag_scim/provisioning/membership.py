@@ -37,6 +37,8 @@ class Membership:
                 raise TypeError(f"{self.table.name} has no column {name!r} for Membership.")
         self.group: sa.Column[Any] = columns[group]
         self.user: sa.Column[Any] = columns[user]
+        #: By the table, a host with several databases finds the right one.
+        self._bind: dict[str, Any] = {"clause": self.table}
 
     def add(self, session: Session, group_key: Any, user_keys: Sequence[Any]) -> int:
         """Let users belong to a group; who does already, stays. Returns how many came."""
@@ -44,22 +46,21 @@ class Membership:
         for batch in _batches(user_keys):
             there = set(
                 session.scalars(
-                    sa.select(self.user).where(self.group == group_key, self.user.in_(batch))
+                    sa.select(self.user).where(self.group == group_key, self.user.in_(batch)),
+                    bind_arguments=self._bind,
                 )
             )
             rows = [
-                {self.group.name: group_key, self.user.name: key}
-                for key in batch
-                if key not in there
+                {self.group.key: group_key, self.user.key: key} for key in batch if key not in there
             ]
             if rows:
-                session.execute(self._insert(session), rows)
+                session.execute(self._insert(session), rows, bind_arguments=self._bind)
             added += len(rows)
         return added
 
     def _insert(self, session: Session) -> Any:
         # Somebody else may add the same person between the look and the insert.
-        match session.get_bind().dialect.name:
+        match session.get_bind(**self._bind).dialect.name:
             case "postgresql":
                 return postgresql.insert(self.table).on_conflict_do_nothing()
             case "sqlite":
@@ -84,7 +85,9 @@ class Membership:
             )
         else:
             wanted = set(user_keys)
-            current = session.scalars(sa.select(self.user).where(self.group == group_key))
+            current = session.scalars(
+                sa.select(self.user).where(self.group == group_key), bind_arguments=self._bind
+            )
             gone = self.remove(session, group_key, [key for key in current if key not in wanted])
         return gone + self.add(session, group_key, user_keys)
 
@@ -97,7 +100,8 @@ class Membership:
         self._delete(session, self.group == group_key)
 
     def _delete(self, session: Session, *conditions: Any) -> int:
-        result: Any = session.execute(sa.delete(self.table).where(*conditions))
+        statement = sa.delete(self.table).where(*conditions)
+        result: Any = session.execute(statement, bind_arguments=self._bind)
         return int(result.rowcount)
 
     def has_user(self, group_key: Any, user_key: Any) -> sa.ColumnElement[bool]:

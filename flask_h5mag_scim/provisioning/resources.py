@@ -6,8 +6,10 @@ account. Nothing here commits.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -22,7 +24,7 @@ from ..protocol.patch import Operation, apply
 from ..protocol.paths import AttrExp, LogExp, parse_filter
 from ..protocol.schemas import GROUP, USER, Table, Target, deserialize
 from .expressions import Compiler, Related, Shape
-from .mapping import AttributeMap
+from .mapping import AttributeMap, integer_bound
 from .membership import BATCH, Membership
 
 #: The tutorial's rows; a customer's admin expects each of them to work.
@@ -97,10 +99,14 @@ class Resource:
             raise ValueError(f"{model.__name__} has no column attribute {account!r}.")
         self.account = account
         self._key_column = mapper.primary_key[0]
-        self._key_name = next(
-            name for name, column in mapper.columns.items() if column is self._key_column
-        )
+        self._key_name = str(mapper.get_property_by_column(self._key_column).key)
         self.map = AttributeMap(model, self.table, attributes)
+        for entry in self.map.entries:
+            if entry.writable and entry.attribute in (account, self._key_name):
+                raise ValueError(
+                    f"The attribute map of {model.__name__} lets clients write "
+                    f"{entry.attribute!r}, by which the application tells accounts or rows apart."
+                )
         for path in self.map.missing(self.needed):
             raise ValueError(
                 f"The attribute map of {model.__name__} must map {path!r} to an attribute."
@@ -219,7 +225,8 @@ class Resource:
             key = kind(text)
         except (ValueError, TypeError):
             return None
-        if isinstance(key, int) and abs(key) >= 2**63:
+        kept = self._key_column.type
+        if isinstance(kept, sa.Integer) and abs(key) >= integer_bound(kept):
             return None
         # int(" 5 ") and UUID("{…}") are lenient; one resource has one id.
         spelled = str(key)
@@ -353,9 +360,12 @@ class Resource:
         if entry is None:
             return []
         column: Any = getattr(self.model, entry.attribute)
-        wanted: Any = value
-        if ignore_case:
-            column, wanted = sa.func.lower(column), value.lower()
+        try:
+            wanted = entry.for_model(value)
+        except InvalidValue:
+            return []
+        if ignore_case and entry.convert is None:
+            column, wanted = sa.func.lower(column), sa.func.lower(wanted)
         return list(
             session.scalars(
                 self._of_account.where(column == wanted).limit(limit), {_ACCOUNT: account_id}
@@ -425,8 +435,9 @@ class Resource:
         :raises Conflict: when something of the host's still depends on it.
         """
         change = Change("deleted", obj, self.id(obj))
-        self.delete(session, obj)
-        self._flush(session)
+        with self._integrity(deleting=True):
+            self.delete(session, obj)
+            session.flush()
         return change
 
     def _update(
@@ -465,8 +476,11 @@ class Resource:
         wanted = tuple(p for p in paths if document.get(p) is not None and self.map.find(p))
         if not wanted:
             return
-        parameters = {f"scim_{path}": document[path] for path in wanted}
-        parameters |= {_ACCOUNT: account_id}
+        parameters: dict[str, Any] = {_ACCOUNT: account_id}
+        for path in wanted:
+            entry = self.map.find(path)
+            assert entry is not None  # noqa: S101, looked for above
+            parameters[f"scim_{path}"] = entry.for_model(document[path])
         if own_key is not None:
             parameters[_KEY] = own_key
         found = session.execute(self._taken(wanted, own_key is not None), parameters).one()
@@ -485,10 +499,12 @@ class Resource:
             entry = self.map.find(path)
             assert entry is not None  # noqa: S101, the caller asked
             column: Any = getattr(self.model, entry.attribute)
-            wanted: Any = sa.bindparam(f"scim_{path}", type_=sa.String())
+            wanted: Any = sa.bindparam(f"scim_{path}")
             leaf = entry.target.leaf
-            if leaf is None or not leaf.metadata.get("caseExact"):
-                column, wanted = sa.func.lower(column), sa.func.lower(wanted)
+            if entry.convert is None:
+                wanted = sa.bindparam(f"scim_{path}", type_=sa.String())
+                if leaf is None or not leaf.metadata.get("caseExact"):
+                    column, wanted = sa.func.lower(column), sa.func.lower(wanted)
             found = self._of_account.with_only_columns(
                 self.key_attribute, maintain_column_froms=True
             ).where(column == wanted)
@@ -499,19 +515,34 @@ class Resource:
         return statement  # type: ignore[no-any-return]  # as many columns as paths
 
     def _flush(self, session: Session) -> None:
-        try:
+        with self._integrity():
             session.flush()
-        except sa.exc.IntegrityError as error:
-            raise self._integrity(error) from error
-        except sa.exc.DataError as error:
-            raise InvalidValue(
-                "A value does not fit the place where it is kept: it may be too long."
-            ) from error
 
-    def _integrity(self, error: sa.exc.IntegrityError) -> SCIMError:
-        # psycopg names the case by SQLSTATE, sqlite3 by its own error name.
-        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+    @contextmanager
+    def _integrity(self, *, deleting: bool = False) -> Iterator[None]:
+        """What the database refuses, in SCIM's words."""
+        try:
+            yield
+        except sa.exc.IntegrityError as error:
+            raise self._refused(_code(error), deleting) from error
+        except sa.exc.OperationalError as error:
+            # PostgreSQL's "program limit exceeded": no index takes a name of thousands of
+            # letters. Anything else is the database's own trouble.
+            if not _code(error).startswith("54"):
+                raise
+            raise _does_not_fit() from error
+        except sa.exc.DataError as error:
+            raise _does_not_fit() from error
+        except sa.exc.DBAPIError:
+            raise
+        except sa.exc.StatementError as error:
+            # The column's own type did not take the value.
+            raise _does_not_fit() from error
+
+    def _refused(self, code: str, deleting: bool) -> SCIMError:
         if code in ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"):
+            if not deleting:
+                return InvalidValue("One of the values refers to something that is not there.")
             return Conflict(
                 f"Something in the application still refers to this {self.name}. Its developers "
                 f"can decide what becomes of it in {type(self).__name__}.delete()."
@@ -562,7 +593,8 @@ class Resource:
         mapper: Any = sa.inspect(self.model)
         if attribute not in mapper.columns:
             return True  # a hybrid: only the host knows
-        table, column = mapper.local_table, mapper.columns[attribute]
+        column = mapper.columns[attribute]
+        table = column.table
         if column.unique:
             return True
         texts = [
@@ -575,7 +607,8 @@ class Resource:
             for constraint in table.constraints
             if isinstance(constraint, sa.UniqueConstraint)
         ]
-        return any(column.name in text for text in texts)
+        name = re.compile(rf"\b{re.escape(column.name)}\b")
+        return any(name.search(text) for text in texts)
 
 
 class UserResource(Resource):
@@ -694,10 +727,11 @@ class GroupResource(Resource):
             return
         keys = self._user_keys(session, account_id, value)
         key = self.key(change.obj)
-        if change.kind == "created":
-            touched = self.members.add(session, key, keys)
-        else:
-            touched = self.members.replace(session, key, keys)
+        with self._integrity():
+            if change.kind == "created":
+                touched = self.members.add(session, key, keys)
+            else:
+                touched = self.members.replace(session, key, keys)
         if touched:
             self._note_members(session, change)
 
@@ -717,27 +751,33 @@ class GroupResource(Resource):
         come: dict[str, None] = {}
         go: dict[str, None] = {}
         for one in operations:
-            values = _member_ids(one)
-            if values is None or one.op == "replace":
+            arriving, leaving = _member_ids(one)
+            if leaving is None:
                 everything, come, go = True, {}, {}
-            for value in values or ():
-                if one.op == "remove":
-                    come.pop(value, None)
-                    go[value] = None
-                else:
-                    go.pop(value, None)
-                    come[value] = None
+            for id in map(self._spelled, leaving or ()):
+                come.pop(id, None)
+                go[id] = None
+            for id in map(self._spelled, arriving):
+                go.pop(id, None)
+                come[id] = None
         key = self.key(change.obj)
         new = self._user_keys(session, account_id, list(come))
-        if everything:
-            touched = self.members.replace(session, key, new)
-        else:
-            # Who is no user of this account is no member either: nothing to remove.
-            old = [k for k in map(self.user.parse_id, go) if k is not None]
-            touched = self.members.remove(session, key, old) if old else 0
-            touched += self.members.add(session, key, new) if new else 0
+        # A user may be deleted at this very moment: then the foreign key refuses.
+        with self._integrity():
+            if everything:
+                touched = self.members.replace(session, key, new)
+            else:
+                # Who is no user of this account is no member either: nothing to remove.
+                old = [k for k in map(self.user.parse_id, go) if k is not None]
+                touched = self.members.remove(session, key, old) if old else 0
+                touched += self.members.add(session, key, new) if new else 0
         if touched:
             self._note_members(session, change)
+
+    def _spelled(self, id: str) -> str:
+        """One spelling for one user: a UUID may be sent in capitals."""
+        key = self.user.parse_id(id)
+        return id if key is None else str(key)
 
     def _user_keys(self, session: Session, account_id: Any, ids: Sequence[str]) -> list[Any]:
         """Ids of users of this account as keys, each once.
@@ -791,34 +831,49 @@ def _is_members(target: Target) -> bool:
     return target.urn is None and target.name == "members"
 
 
-def _member_ids(one: Operation) -> list[str] | None:
-    """The ids that an operation on members names; ``None`` for all of them."""
+def _code(error: sa.exc.DBAPIError) -> str:
+    # psycopg names the case by SQLSTATE, sqlite3 by its own error name.
+    original: Any = error.orig
+    return getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", "") or ""
+
+
+def _does_not_fit() -> InvalidValue:
+    return InvalidValue("A value does not fit the place where it is kept: it may be too long.")
+
+
+def _member_ids(one: Operation) -> tuple[list[str], list[str] | None]:
+    """The ids that come, and the ids that go, by an operation on members; ``None`` for all
+    who are there."""
     target = one.target
     if target.sub not in (None, "value"):
         raise InvalidValue(f"{target.text}: of a member, only the value can be changed.")
+    named: list[str] | None = None
     if target.filter is not None:
         # A filter on members says whom: members[value eq "id"], or several joined by or.
-        found = _filtered_ids(target.filter)
-        if found is None:
+        named = _filtered_ids(target.filter)
+        if named is None:
             raise InvalidValue(
                 f'{target.text}: members are named by members[value eq "id"].', path="members"
             )
-        return found
-    value = one.value
-    if one.op == "remove" and value in (None, []):
-        return None
-    if value is None:
-        return None if one.op == "replace" else []
-    if target.sub == "value":
-        value = [{"value": value}] if isinstance(value, str) else value
+        if one.op == "remove":
+            return [], named
+        if one.op == "add":
+            return named, []
+        return _sent_ids(target, one.value), named
     if one.op == "remove":
-        # Removing names somebody; the other sub-attributes of the element do not matter.
-        value = [
-            {"value": item} if isinstance(item, str) else item
-            for item in (value if isinstance(value, list) else [value])
-        ]
-    members = deserialize(target.field, value, "members")
-    return [member["value"] for member in members]
+        return [], None if one.value is None else _sent_ids(target, one.value)
+    return _sent_ids(target, one.value), None if one.op == "replace" else []
+
+
+def _sent_ids(target: Target, value: Any) -> list[str]:
+    if value is None:
+        return []
+    # An id stands for the member; the other sub-attributes of the element do not matter.
+    value = [
+        {"value": item} if isinstance(item, str) else item
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return [member["value"] for member in deserialize(target.field, value, "members")]
 
 
 def _filtered_ids(tree: Any) -> list[str] | None:

@@ -63,14 +63,19 @@ def record(
             "actor": actor[:255],
             "method": method,
             "resource_type": resource_type,
-            "resource_id": resource_id[:255] if resource_id else None,
+            "resource_id": _storable(resource_id, 255),
             "status": status,
             "scim_type": scim_type,
-            "detail": detail[:2000] if detail else None,
+            "detail": _storable(detail, 2000),
             "paths": list(paths),
             "ignored": list(ignored),
         },
     )
+
+
+def _storable(text: str | None, length: int) -> str | None:
+    # An address can spell NUL, as %00; PostgreSQL has no place for it.
+    return text[:length].replace("\x00", "\ufffd") if text else None
 
 
 def recent(

@@ -198,9 +198,11 @@ def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
     """
     account_key, user_key = single_key(account), single_key(user)
     shared = {"__module__": __name__}
-    if "__bind_key__" in vars(account):
-        shared["__bind_key__"] = vars(account)["__bind_key__"]
-    if "scim_token" in account_key.table.metadata.tables:
+    # Also one that the host's models inherit.
+    if (bind_key := getattr(account, "__bind_key__", None)) is not None:
+        shared["__bind_key__"] = bind_key
+    tables = account_key.table.metadata.tables.values()
+    if any(table.name == "scim_token" for table in tables):
         raise RuntimeError(
             "H5magSCIM was already created for this db. Create it once, at import, and "
             "register that instance on every application."
