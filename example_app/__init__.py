@@ -124,12 +124,12 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
 
 
 def _harden(response: Response) -> Response:
-    """Security headers for every page; a blueprint's own stricter ones stay.
+    """Security headers for every page, beside a blueprint's own.
 
-    There is no ``form-action``: Chrome applies it to redirects too, and signing in is a
+    A browser obeys every policy it gets. There is no ``form-action``: Chrome applies it to redirects too, and signing in is a
     form whose answer redirects to Microsoft.
     """
-    response.headers.setdefault(
+    response.headers.add(
         "Content-Security-Policy",
         "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
     )

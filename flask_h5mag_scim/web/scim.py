@@ -65,6 +65,7 @@ class Exchange:
     #: The resource type that is spoken of; of no matter for discovery.
     resource: Resource
     id: str
+    is_discovery: bool
 
     @property
     def session(self) -> Any:
@@ -272,7 +273,8 @@ def _route(path: str, state: State, caller: bearer.Caller) -> tuple[View, Exchan
     method = "GET" if request.method == "HEAD" else request.method
     if method not in views:
         raise MethodNotAllowed(request.method, list(views))
-    return views[method], Exchange(state, caller, resource, id)
+    is_discovery = views not in (_ITEM, _COLLECTION)
+    return views[method], Exchange(state, caller, resource, id, is_discovery)
 
 
 # Bodies
@@ -409,6 +411,7 @@ def _record_refusal(
         return
     try:
         used = tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr)
+        about = None if exchange is None or exchange.is_discovery else exchange
         # A token that is no longer good says so once a minute, however often it is tried.
         if used or caller.token.state is TokenState.ACTIVE:
             log.record(
@@ -418,8 +421,8 @@ def _record_refusal(
                 Event.REFUSED,
                 actor=caller.actor,
                 method=request.method,
-                resource_type=exchange.resource.name if exchange and exchange.id else None,
-                resource_id=exchange.id or None if exchange else None,
+                resource_type=about.resource.name if about else None,
+                resource_id=about.id if about else None,
                 status=error.status,
                 scim_type=error.scim_type,
                 detail=error.detail,
