@@ -269,11 +269,10 @@ class _Kept(Generic[T]):
         :raises DirectoryError: when there is no usable value.
         """
         value = self._usable()
-        if value is not None and not self._is_due(force):
-            return value
-        # With a usable value in hand nobody waits for the one who refreshes it.
-        if not self._lock.acquire(blocking=force or value is None) and value is not None:
-            return value
+        if value is None or force:
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return value  # with a usable value nobody waits for the one who refreshes it
         try:
             if self._is_due(force):
                 self._refresh(fetch, force)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 from joserfc.jwk import ECKey, RSAKey
 from werkzeug.wrappers import Response
 
@@ -76,6 +79,9 @@ def test_a_connection_needs_a_registration_and_a_cloud() -> None:
     bare = settings(H5MAG_SCIM_OIDC_CLIENT_ID=None, H5MAG_SCIM_OIDC_CLIENT_SECRET=None)
     with pytest.raises(SignInError, match="registration"):
         directory.connect(bare, provider("global"))
+    for half in ("oidc_client_id", "oidc_client_secret"):
+        with pytest.raises(SignInError, match="registration"):
+            directory.connect(replace(settings(), **{half: None}), provider("global"))
     with pytest.raises(SignInError, match="cloud"):
         directory.connect(settings(), provider("gone"))
 
@@ -160,6 +166,7 @@ def test_keys_that_may_sign(key: dict[str, Any]) -> None:
         {**KEY, "issuer": f"{HOST}/{OTHER_TENANT}/v2.0"},
         {**KEY, "issuer": "https://evil.example/{tenantid}/v2.0"},
         {**KEY, "issuer": [ISSUER]},
+        {**KEY, "kty": "EC"},
         {**KEY, "use": "enc"},
         {**KEY, "alg": "RS512"},
         {**KEY, "kid": 7},
@@ -173,7 +180,7 @@ def test_keys_that_may_sign(key: dict[str, Any]) -> None:
         "key",
         None,
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_keys_that_may_not_sign(key: Any) -> None:
     """Foreign, weak, broken and other keys are passed over without a word."""
@@ -300,6 +307,36 @@ def test_without_good_keys_nothing_is_trusted(
         store.keys(connection)
 
 
+@pytest.mark.parametrize("status", [500, 404, 203])
+def test_good_keys_with_a_bad_status(
+    status: int, issuer: Issuer, store: Store, connection: Connection
+) -> None:
+    """An error page is not believed, even if it looks like keys."""
+    body = json.dumps({"keys": [KEY]})
+    issuer.answers["keys"] = lambda: Response(body, status=status)
+    with pytest.raises(DirectoryError, match="keys_unavailable"):
+        store.keys(connection)
+
+
+def test_good_keys_in_too_long_an_answer(
+    issuer: Issuer, store: Store, connection: Connection
+) -> None:
+    """Nobody fills the memory: neither a long answer nor one without an end is read."""
+    body = json.dumps({"keys": [KEY], "x": "x" * directory.MAX_ANSWER})
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(2000):
+            yield b" " * 4096
+            time.sleep(0.005)
+
+    for answer in (lambda: Response(body), lambda: Response(endless())):
+        issuer.answers["keys"] = answer
+        began = time.monotonic()
+        with pytest.raises(DirectoryError, match="keys_unavailable"):
+            Store().keys(connection)
+        assert time.monotonic() - began < 4
+
+
 def test_keys_do_not_outlive_a_day(
     issuer: Issuer, store: Store, connection: Connection, clock: Clock
 ) -> None:
@@ -308,7 +345,7 @@ def test_keys_do_not_outlive_a_day(
     issuer.answers["keys"] = OUTAGES["500"]
     clock.now += 24 * 3600 - 1
     assert kids(store, connection) == ["first"]
-    clock.now += 2
+    clock.now += 1
     with pytest.raises(DirectoryError, match="keys"):
         kids(store, connection)
 
@@ -352,11 +389,50 @@ def test_metadata_that_turns_bad_does_not_replace_good(
     assert store.metadata(connection) == good
 
 
-def test_nobody_listening(store: Store) -> None:
-    """A closed port is an unavailable directory."""
+def test_nobody_listening(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """A closed port is an unavailable directory, and the log says which."""
     dead = replace(CONNECTION, metadata_url="http://127.0.0.1:9/.well-known/openid-configuration")
     with pytest.raises(DirectoryError, match="discovery"):
         store.metadata(dead)
+    assert "http://127.0.0.1:9/" in caplog.text
+
+
+def test_a_server_that_says_nothing(
+    issuer: Issuer, store: Store, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent server is left when the time-out for the next byte is over."""
+    go_on = threading.Event()
+
+    def silent() -> Response:
+        go_on.wait(5)
+        return Response("late")
+
+    monkeypatch.setattr(directory, "TIMEOUT", (0.3, 0.3))
+    issuer.answers["discovery"] = silent
+    began = time.monotonic()
+    with pytest.raises(DirectoryError, match="discovery"):
+        store.metadata(connection)
+    assert time.monotonic() - began < 3
+    go_on.set()
+
+
+def test_a_call_is_bounded() -> None:
+    """Whatever hangs, the caller is free again; whatever fails, the caller learns at once."""
+    go_on = threading.Event()
+    with pytest.raises(TimeoutError):
+        directory.within(0.1, lambda: go_on.wait(5))
+    go_on.set()
+    with pytest.raises(ZeroDivisionError):
+        directory.within(5, lambda: 1 // 0)
+
+
+def test_reading_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of a dripping server does not live on."""
+    monkeypatch.setattr(directory, "DEADLINE", -1)
+    response = requests.Response()
+    response.raw = io.BytesIO(b"{}")
+    with pytest.raises(ValueError, match="too long"):
+        directory.read(response)
 
 
 def test_a_dripping_server_is_left_alone(
@@ -435,6 +511,35 @@ def test_nobody_waits_for_a_refresh(
     assert kids(store, connection) == ["first"]
     go_on.set()
     first.join()
+
+
+def test_who_looks_for_an_unknown_key_waits_for_the_refresh(
+    issuer: Issuer, store: Store, connection: Connection, clock: Clock
+) -> None:
+    """The key may be among those that somebody is fetching right now."""
+    kids(store, connection)
+    clock.now += 3600
+    asked, go_on = threading.Event(), threading.Event()
+    issuer.rotate()
+
+    def slow() -> Response:
+        asked.set()
+        go_on.wait(5)
+        return Response(json.dumps({"keys": [issuer.signing_key.as_dict(private=False)]}))
+
+    issuer.answers["keys"] = slow
+    first = threading.Thread(target=lambda: kids(store, connection))
+    first.start()
+    assert asked.wait(5)
+    found: list[list[str]] = []
+    second = threading.Thread(target=lambda: found.append(kids(store, connection, force=True)))
+    second.start()
+    second.join(0.2)
+    assert found == []
+    go_on.set()
+    first.join()
+    second.join()
+    assert found == [["second"]]
 
 
 def test_the_store_is_bounded(issuer: Issuer, clock: Clock) -> None:

@@ -128,6 +128,7 @@ FORGED = [
     ("expired", {"exp": None}),
     ("not_yet", {"nbf": NOW + 61}),
     ("not_yet", {"nbf": "soon"}),
+    ("not_yet", {"nbf": True}),
     ("not_yet", {"nbf": None}),
     ("not_yet", {"nbf": math.nan}),
     ("clock", {"iat": NOW + 61}),
