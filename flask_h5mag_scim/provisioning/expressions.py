@@ -256,8 +256,7 @@ class Compiler:
             return self._converted(entry, entry.convert, tree, values)
         if op in _TEXTUAL and value == "":
             return Comparison(entry.attribute, "present", "pr")
-        exact = leaf is not None and bool(leaf.metadata.get("caseExact"))
-        kind = "exact" if exact else "text"
+        kind = "text" if entry.ignores_case else "exact"
         return self._bound(entry.attribute, kind, op, value, values)
 
     def _converted(

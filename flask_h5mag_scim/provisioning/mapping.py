@@ -54,6 +54,13 @@ class Entry:
         return self.target.text
 
     @property
+    def ignores_case(self) -> bool:
+        """Whether two texts that differ in case are one value."""
+        leaf = self.target.leaf
+        exact = leaf is not None and leaf.metadata.get("caseExact")
+        return self.convert is None and not exact
+
+    @property
     def sub(self) -> str:
         """The sub-attribute that a slot keeps."""
         return self.target.sub or "value"

@@ -500,11 +500,10 @@ class Resource:
             assert entry is not None  # noqa: S101, the caller asked
             column: Any = getattr(self.model, entry.attribute)
             wanted: Any = sa.bindparam(f"scim_{path}")
-            leaf = entry.target.leaf
             if entry.convert is None:
                 wanted = sa.bindparam(f"scim_{path}", type_=sa.String())
-                if leaf is None or not leaf.metadata.get("caseExact"):
-                    column, wanted = sa.func.lower(column), sa.func.lower(wanted)
+            if entry.ignores_case:
+                column, wanted = sa.func.lower(column), sa.func.lower(wanted)
             found = self._of_account.with_only_columns(
                 self.key_attribute, maintain_column_froms=True
             ).where(column == wanted)
@@ -581,11 +580,14 @@ class Resource:
         for path in self.unique:
             entry = self.map.find(path)
             if entry is not None and not self._has_unique_index(entry.attribute):
+                columns = sa.inspect(self.model).columns
+                account, column = columns[self.account].name, columns[entry.attribute].name
+                lowered = f"sa.func.lower(sa.text('{column}'))"
                 found.append(
                     f"{self.model.__name__} has no unique index on {self.account} and "
                     f"{entry.attribute}: two requests at once could create the same {path} twice. "
-                    f"Add sa.Index('uq_{self.model.__tablename__}_{entry.attribute}', "
-                    f"'{self.account}', sa.func.lower(sa.text('{entry.attribute}')), unique=True)."
+                    f"Add sa.Index('uq_{columns[entry.attribute].table.name}_{column}', "
+                    f"'{account}', {lowered if entry.ignores_case else repr(column)}, unique=True)."
                 )
         return found
 
