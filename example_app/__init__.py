@@ -126,8 +126,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
 def _harden(response: Response) -> Response:
     """Security headers for every page, beside a blueprint's own.
 
-    A browser obeys every policy it gets. There is no ``form-action``: Chrome applies it to redirects too, and signing in is a
-    form whose answer redirects to Microsoft.
+    A browser obeys every policy it gets. There is no ``form-action``: Chrome applies it to
+    redirects too, and signing in is a form whose answer redirects to Microsoft.
     """
     response.headers.add(
         "Content-Security-Policy",
