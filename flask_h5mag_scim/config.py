@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from ipaddress import ip_address
+from itertools import permutations
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -168,12 +169,11 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
             "they are the two halves of this application's registration at Microsoft."
         )
     prefixes = [config.url_prefix, config.page_url_prefix, config.sso_url_prefix]
-    for one in prefixes:
-        for other in prefixes:
-            if one is not other and (one + "/").startswith(other + "/"):
-                raise ConfigurationError(
-                    f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page and "
-                    "SSO prefixes different first parts."
-                )
+    for one, other in permutations(prefixes, 2):
+        if (one + "/").startswith(other + "/"):
+            raise ConfigurationError(
+                f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page and "
+                "SSO prefixes different first parts."
+            )
     unknown = sorted(key for key in values if key.startswith(PREFIX) and key not in known)
     return config, unknown

@@ -125,15 +125,15 @@ class H5magSCIM:
 
     def _set_up(self, setup: BlueprintSetupState) -> None:
         app = cast(Flask, setup.app)
+        if EXTENSION in app.extensions:
+            raise config.ConfigurationError(
+                "flask_h5mag_scim is registered on this application already."
+            )
         if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
             raise config.ConfigurationError(
                 "register_blueprint(scim.blueprint) takes no options: set "
                 "H5MAG_SCIM_URL_PREFIX, H5MAG_SCIM_PAGE_URL_PREFIX and "
                 "H5MAG_SCIM_SSO_URL_PREFIX in app.config instead."
-            )
-        if EXTENSION in app.extensions:
-            raise config.ConfigurationError(
-                "flask_h5mag_scim is registered on this application already."
             )
         development = bool(app.debug or app.testing)
         values, unknown = config.read(app.config, development=development)

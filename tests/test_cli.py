@@ -1,0 +1,222 @@
+"""``flask scim …``, the operator's commands."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from flask import Flask
+
+from example_app.models import Account, db
+from example_app.provisioning import scim
+from flask_h5mag_scim import token_issued, token_revoked
+from flask_h5mag_scim.cli import group
+from flask_h5mag_scim.records import log, providers, tokens
+from flask_h5mag_scim.records.models import now
+
+from .conftest import Entra, error_of
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+
+
+def run(app: Flask, *words: str) -> Result:
+    return app.test_cli_runner().invoke(args=["scim", *words])
+
+
+def create(app: Flask, name: str = "ci", *more: str) -> str:
+    result = run(app, "token", "create", "--account", "acme", "--name", name, *more)
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+def events(app: Flask) -> list[tuple[str, str | None]]:
+    with app.app_context():
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        entries = log.recent(db.session, scim.records, account.id, limit=9)
+        return [(entry.event, entry.detail) for entry in entries]
+
+
+def in_force(app: Flask) -> Any:
+    with app.app_context():
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        return providers.in_force(db.session, scim.records, account.id)
+
+
+def test_create_prints_the_token_and_nothing_else(app: Flask) -> None:
+    """A script reads it from standard output; it works at once."""
+    told: list[Any] = []
+
+    def receiver(sender: Any, **evidence: Any) -> None:
+        told.append((sender, evidence["token"].name, evidence["account"].slug))
+
+    with token_issued.connected_to(receiver):
+        result = run(app, "token", "create", "--account", "acme", "--name", "ci")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert tokens.is_well_formed(result.stdout.removesuffix("\n"))
+    assert Entra(app.test_client(), result.stdout.strip()).get("/Users").status_code == 200
+    assert told == [(app, "ci", "acme")]
+    (entry,) = events(app)
+    assert entry[0] == "token.saved"
+    assert "ci (" in str(entry[1])
+    assert result.stdout.strip() not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("configured", "words", "days"),
+    [(365, (), 365), (365, ("--days", "1"), 1), (None, (), None), (None, ("--days", "7"), 7)],
+)
+def test_a_token_expires_as_said_or_as_configured(
+    app: Flask, configured: int | None, words: tuple[str, ...], days: int | None
+) -> None:
+    """``H5MAG_SCIM_TOKEN_LIFETIME`` is the default; ``None`` there means never."""
+    state = app.extensions["h5mag_scim"]
+    lifetime = None if configured is None else timedelta(days=configured)
+    state.config = dataclasses.replace(state.config, token_lifetime=lifetime)
+    before = now()
+    create(app, "x", *words)
+    with app.app_context():
+        token = db.session.scalars(sa.select(scim.Token)).one()
+        assert token.name == "x"
+        if days is None:
+            assert token.expires_at is None
+        else:
+            late = token.expires_at - before - timedelta(days=days)
+            assert timedelta(0) <= late < timedelta(minutes=1)
+    (line,) = run(app, "token", "list", "--account", "acme").stdout.splitlines()[1:]
+    assert line.count("never") == (2 if days is None else 1)
+
+
+def test_list_shows_what_the_page_shows(app: Flask) -> None:
+    """Newest first, with the fingerprint that "revoke" takes; without tokens, a word on
+    standard error."""
+    empty = run(app, "token", "list", "--account", "acme")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "No token is saved" in empty.stderr
+    create(app, "first")
+    text = create(app, "second")
+    lines = run(app, "token", "list", "--account", "acme").stdout.splitlines()
+    assert lines[0].split()[:3] == ["FINGERPRINT", "NAME", "STATE"]
+    assert [line.split()[1] for line in lines[1:]] == ["second", "first"]
+    assert lines[1].split()[0] == tokens.hash_text(text)[:6]
+    assert text not in "".join(lines)
+    assert run(app, "token", "list", "--account", "globex").stdout == ""
+
+
+def test_revoke_closes_the_door_at_once(app: Flask) -> None:
+    """By fingerprint, in any case; a second time there is nothing to revoke."""
+    text = create(app)
+    fingerprint = tokens.hash_text(text)[:6]
+    other = run(app, "token", "revoke", fingerprint, "--account", "globex")
+    assert other.exit_code == 1
+    told: list[Any] = []
+
+    def receiver(sender: Any, **evidence: Any) -> None:
+        told.append(evidence["token"].fingerprint)
+
+    with token_revoked.connected_to(receiver):
+        result = run(app, "token", "revoke", fingerprint.upper(), "--account", "acme")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"Revoked ci ({fingerprint})" in result.stderr
+    assert told == [fingerprint]
+    assert "revoked" in error_of(Entra(app.test_client(), text).get("/Users"), 401)
+    assert "token.revoked" in [event for event, _ in events(app)]
+    again = run(app, "token", "revoke", fingerprint, "--account", "acme")
+    assert again.exit_code == 1
+    assert "No active token" in again.stderr
+
+
+def test_a_third_token_is_refused_in_words(app: Flask) -> None:
+    """And leaves no draft behind."""
+    create(app, "a")
+    create(app, "b")
+    result = run(app, "token", "create", "--account", "acme", "--name", "c")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Two tokens are active already" in result.stderr
+    with app.app_context():
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        assert tokens.draft(db.session, scim.records, account.id) is None
+
+
+def test_sso_is_configured_and_switched_off(app: Flask) -> None:
+    """The way past the page, and the way out of a lock-out."""
+    words = ("sso", "configure", "--account", "acme", "--tenant", TENANT.upper())
+    result = run(app, *words)
+    assert (result.exit_code, result.stdout) == (0, "")
+    row = in_force(app)
+    assert (row.cloud, row.tenant_id, row.mode) == ("global", TENANT, "redirect")
+    public_id, version = row.public_id, row.version
+
+    off = run(app, "sso", "off", "--account", "acme")
+    assert off.exit_code == 0
+    assert "is off." in off.stderr
+    assert (in_force(app).mode, in_force(app).public_id) == ("off", public_id)
+    assert in_force(app).version > version
+    assert "off already" in run(app, "sso", "off", "--account", "acme").stderr
+    assert [event for event, _ in events(app)] == ["sso.off", "sso.in_force"]
+
+    run(app, *words, "--cloud", "us", "--mode", "off")
+    assert (in_force(app).cloud, in_force(app).mode) == ("us", "off")
+    assert in_force(app).public_id == public_id
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("token", "list", "--account", "nobody"), "There is no account 'nobody'"),
+        (("token", "list"), "Missing option '--account'"),
+        (("token", "create", "--account", "acme"), "Missing option '--name'"),
+        (
+            ("token", "create", "--account", "acme", "--name", "x", "--days", "0"),
+            "not in the range",
+        ),
+        (("token", "revoke", "abcdef", "--account", "acme"), "No active token has the fingerprint"),
+        (("sso", "configure", "--account", "acme", "--tenant", "x"), "it is a GUID"),
+        (
+            ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--cloud", "mars"),
+            "There is no cloud 'mars'; known are china, global, us",
+        ),
+        (
+            ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--mode", "require"),
+            "is not one of 'off', 'redirect'",
+        ),
+    ],
+)
+def test_mistakes_are_told_and_change_nothing(
+    app: Flask, words: tuple[str, ...], sentence: str
+) -> None:
+    """On standard error, with an exit code that a script sees."""
+    result = run(app, *words)
+    assert result.exit_code != 0
+    assert result.stdout == ""
+    assert sentence in result.stderr
+    assert events(app) == []
+
+
+def test_sso_needs_a_registration(app: Flask) -> None:
+    """Without one, nobody could come back from Microsoft."""
+    state = app.extensions["h5mag_scim"]
+    state.config = dataclasses.replace(state.config, oidc_client_id=None)
+    result = run(app, "sso", "configure", "--account", "acme", "--tenant", TENANT)
+    assert result.exit_code == 1
+    assert "H5MAG_SCIM_OIDC_CLIENT_ID" in result.stderr
+    assert in_force(app) is None
+
+
+def test_every_command_explains_itself() -> None:
+    """The docstrings are the help."""
+    commands = dict(walk(group))
+    assert {"create", "list", "revoke", "configure", "off"} <= set(commands)
+    for name, command in commands.items():
+        assert command.help, name
+
+
+def walk(commands: Any) -> Any:
+    for name, command in commands.commands.items():
+        yield name, command
+        if hasattr(command, "commands"):
+            yield from walk(command)

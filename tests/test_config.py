@@ -1,0 +1,293 @@
+"""The values of ``app.config`` and the start of the extension."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from example_app.models import db
+from example_app.provisioning import scim
+from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
+from flask_h5mag_scim.config import Config, ConfigurationError, is_loopback, is_safe_origin, read
+
+METADATA = "https://idp.example/x/.well-known/openid-configuration"
+
+
+def started(**values: Any) -> Config:
+    config, unknown = read({f"H5MAG_SCIM_{k}": v for k, v in values.items()}, development=True)
+    assert unknown == []
+    return config
+
+
+WRONG = [
+    *[(f"{key}URL_PREFIX", value, "must begin with /")
+      for key in ("", "PAGE_", "SSO_")
+      for value in ("", "/", "scim", "/scim/", "/a//b", "/a b", "/<x>", 5, "/scim\n")],
+    *[(key, value, "must be a text that is not empty")
+      for key in ("LAYOUT", "LOGIN_ENDPOINT", "SUPPORT_EMAIL", "OIDC_CLIENT_ID",
+                  "OIDC_CLIENT_SECRET")
+      for value in ("", 5, b"x")],
+    *[("MAX_RESULTS", value, "must be a whole number of at least 1")
+      for value in (0, -1, "200", 1.5, True)],
+    *[("TOKEN_LIFETIME", value, "must be a timedelta, a whole number of days, or None")
+      for value in (0, -1, True, "365", 1.5, timedelta(0), timedelta(days=-1), timedelta.max,
+                    36501)],
+    *[("PUBLIC_URL", value, "must be the public https address")
+      for value in ("", "app.example", "http://app.example", "ftp://app.example",
+                    "https://", "https://u@app.example", "https://app.example?x=1",
+                    "https://app.example#x", 5)],
+    ("OIDC_CLOUDS", [], "must be a mapping"),
+    ("OIDC_CLOUDS", {"Test Cloud": "https://x.example"}, "a name is 1 to 32 of a-z"),
+    ("OIDC_CLOUDS", {5: "https://x.example"}, "a name is 1 to 32 of a-z"),
+    ("OIDC_CLOUDS", {"global": "https://x.example"}, "may not replace Microsoft's own 'global'"),
+    ("OIDC_CLOUDS", {"x": "http://x.example"}, "must be an https address"),
+    ("OIDC_CLOUDS", {"x": 5}, "must be an https address"),
+    ("OIDC_CLOUDS", {"x": "https://x.example/path"}, "give the authority without a path"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), WRONG)
+def test_a_wrong_value_stops_the_start_with_a_sentence(key: str, value: Any, sentence: str) -> None:
+    """It names the key and says what it must be (STYLE.md §6.6)."""
+    with pytest.raises(ConfigurationError) as refused:
+        started(**{key: value})
+    assert str(refused.value).startswith(f"H5MAG_SCIM_{key} ")
+    assert sentence in str(refused.value)
+
+
+def test_defaults_and_what_none_means() -> None:
+    """``None`` is the default, except for a lifetime without end."""
+    config = started()
+    assert (config.url_prefix, config.max_results) == ("/scim/v2", 200)
+    assert config.token_lifetime == timedelta(days=365)
+    assert not config.has_registration
+    assert started(URL_PREFIX=None, MAX_RESULTS=None) == config
+    assert started(TOKEN_LIFETIME=None).token_lifetime is None
+    assert started(TOKEN_LIFETIME=30).token_lifetime == timedelta(days=30)
+    assert started(PUBLIC_URL="https://a.example/").public_url == "https://a.example"
+    assert started(PUBLIC_URL="http://127.0.0.1:5000").public_url == "http://127.0.0.1:5000"
+
+
+def test_clouds_are_added_to_microsoft_s() -> None:
+    """An authority, or the address of metadata; plain http on this machine only."""
+    clouds = started(
+        OIDC_CLOUDS={"a": "https://a.example/", "b": METADATA, "c": "http://localhost:1"}
+    ).oidc_clouds
+    assert (clouds["a"], clouds["b"], clouds["c"]) == (
+        "https://a.example",
+        METADATA,
+        "http://localhost:1",
+    )
+    assert {"global", "us", "china"} < set(clouds)
+    with pytest.raises(TypeError):
+        clouds["d"] = "x"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("half", ["OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"])
+def test_half_a_registration_is_none(half: str) -> None:
+    """The start says which halves there are, and the secret is in no text."""
+    with pytest.raises(ConfigurationError, match=r"Set both .*CLIENT_ID and .*CLIENT_SECRET"):
+        started(**{half: "x-secret"})
+    config = started(OIDC_CLIENT_ID="x", OIDC_CLIENT_SECRET="x-secret")
+    assert config.has_registration
+    assert "x-secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        {"URL_PREFIX": "/sso"},
+        {"URL_PREFIX": "/account"},
+        {"SSO_URL_PREFIX": "/scim/v2/sso"},
+        {"PAGE_URL_PREFIX": "/x", "SSO_URL_PREFIX": "/x"},
+    ],
+)
+def test_prefixes_do_not_overlap(prefixes: dict[str, str]) -> None:
+    """One would swallow the other's addresses."""
+    with pytest.raises(ConfigurationError, match="overlap"):
+        started(**prefixes)
+    assert started(URL_PREFIX="/scim", SSO_URL_PREFIX="/scimsso").url_prefix == "/scim"
+
+
+def test_the_public_address_is_needed_outside_of_development() -> None:
+    """Otherwise the Host header would decide where tokens and people are sent."""
+    with pytest.raises(ConfigurationError, match="Set H5MAG_SCIM_PUBLIC_URL"):
+        read({}, development=False)
+    assert read({"H5MAG_SCIM_PUBLIC_URL": "https://a.example"}, development=False)
+    for setting in ("TESTING", "DEBUG"):
+        app = Flask(__name__)
+        app.config.update({"SQLALCHEMY_DATABASE_URI": "sqlite://", setting: True})
+        app.register_blueprint(scim.blueprint)
+        assert app.extensions["h5mag_scim"].config.public_url is None
+    app = Flask(__name__)
+    with pytest.raises(ConfigurationError, match="Set H5MAG_SCIM_PUBLIC_URL"):
+        scim.init_app(app)
+
+
+def test_every_key_is_documented_where_a_host_developer_looks() -> None:
+    """``init_app``'s docstring lists all of them (STYLE.md §6.4)."""
+    documented = H5magSCIM.init_app.__doc__ or ""
+    for name in Config.__dataclass_fields__:
+        assert f"H5MAG_SCIM_{name.upper()}" in documented
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://a.example", True),
+        ("http://localhost", True),
+        ("http://127.0.0.1:5000/x", True),
+        ("http://[::1]:5000", True),
+        ("http://a.example", False),
+        ("http://localhost.example", False),
+        ("http://127.0.0.1.example", False),
+        ("javascript:x", False),
+        ("//a.example", False),
+        ("", False),
+    ],
+)
+def test_plain_http_is_for_this_machine_only(url: str, safe: bool) -> None:
+    """A name that only begins like this machine's is another machine."""
+    assert is_safe_origin(url) is safe
+
+
+def test_loopback_is_told_by_number() -> None:
+    """127.0.0.0/8 and ::1, and "localhost" by name."""
+    assert all(is_loopback(host) for host in ("localhost", "127.9.9.9", "::1"))
+    assert not any(is_loopback(host) for host in (None, "", "a.example", "10.0.0.1", "::2"))
+
+
+# Registration
+
+
+def fresh(**values: Any) -> Flask:
+    app = Flask(__name__)
+    app.config.update(TESTING=True, SQLALCHEMY_DATABASE_URI="sqlite://", **values)
+    return app
+
+
+@pytest.mark.parametrize(
+    "options", [{"url_prefix": "/x"}, {"subdomain": "x"}, {"url_defaults": {"a": 1}}]
+)
+def test_register_blueprint_takes_no_options(options: dict[str, Any]) -> None:
+    """They would reach one of three blueprints; the sentence names the keys to use."""
+    with pytest.raises(ConfigurationError, match="H5MAG_SCIM_URL_PREFIX"):
+        fresh().register_blueprint(scim.blueprint, **options)
+
+
+def test_a_second_registration_is_refused() -> None:
+    """Also under another name; Flask refuses the same name by itself."""
+    app = fresh()
+    app.register_blueprint(scim.blueprint)
+    with pytest.raises(ConfigurationError, match="registered on this application already"):
+        app.register_blueprint(scim.blueprint, name="again")
+    with pytest.raises(ValueError, match="already registered"):
+        scim.init_app(app)
+
+
+def test_an_unknown_key_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A misspelt setting is a setting that does nothing."""
+    with caplog.at_level(logging.WARNING):
+        fresh(H5MAG_SCIM_MAX_RESULT=5).register_blueprint(scim.blueprint)
+    assert "H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text
+    with pytest.raises(ConfigurationError, match="MAX_RESULTS must be"):
+        fresh(H5MAG_SCIM_MAX_RESULTS="5").register_blueprint(scim.blueprint)
+
+
+def test_a_strict_session_cookie_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The browser would not send it back from Microsoft (DESIGN §13.9)."""
+    with caplog.at_level(logging.WARNING):
+        fresh(SESSION_COOKIE_SAMESITE="Strict").register_blueprint(scim.blueprint)
+    assert "every sign-in will fail" in caplog.text
+
+
+def test_without_registration_the_state_says_what_is_missing() -> None:
+    """A view of ours on an app that never registered us."""
+    from flask_h5mag_scim.state import get_state
+
+    with fresh().app_context(), pytest.raises(RuntimeError, match="register_blueprint"):
+        get_state()
+
+
+class Host:
+    """A host's models on a ``db`` of their own."""
+
+    def __init__(self) -> None:
+        self.db = SQLAlchemy(model_class=type("Base", (DeclarativeBase,), {}))
+        Model = self.db.Model
+
+        class Account(Model):
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+        class User(Model):
+            id: Mapped[int] = mapped_column(primary_key=True)
+            account_id: Mapped[int]
+            name: Mapped[str]
+            enabled: Mapped[bool]
+            oid: Mapped[str | None]
+
+        class Team(Model):
+            id: Mapped[int] = mapped_column(primary_key=True)
+            account_id: Mapped[int]
+            name: Mapped[str]
+
+        self.Account, self.User, self.Team = Account, User, Team
+        self.member = self.db.Table("member", sa.Column("u"), sa.Column("g"))
+
+    def scim(self, **changes: Any) -> H5magSCIM:
+        user = {"userName": "name", "active": "enabled", "externalId": "oid"}
+        arguments: dict[str, Any] = {
+            "account": self.Account,
+            "user": UserResource(self.User, account="account_id", attributes=user),
+            "group": GroupResource(
+                self.Team,
+                account="account_id",
+                attributes={"displayName": "name"},
+                members=Membership(self.member, group="g", user="u"),
+            ),
+            "current_account": lambda: None,
+            "find_account": lambda text: None,
+            "can_manage": lambda user, account: False,
+            "is_licensed": lambda account: True,
+        }
+        return H5magSCIM(self.db, **{**arguments, **changes})
+
+
+@pytest.mark.parametrize("name", ["current_account", "find_account", "can_manage", "is_licensed"])
+def test_callbacks_are_functions(name: str) -> None:
+    """Refused at import, not at the first request."""
+    with pytest.raises(TypeError, match=f"{name} must be a function"):
+        Host().scim(**{name: True})
+
+
+def test_one_db_has_one_instance() -> None:
+    """The tables are declared by the constructor, and only once."""
+    host = Host()
+    host.scim()
+    with pytest.raises(RuntimeError, match="already created for this db"):
+        host.scim()
+    with pytest.raises(RuntimeError, match="already created for this db"):
+        H5magSCIM(
+            db,
+            account=scim.account,
+            user=scim.user,
+            group=scim.group,
+            current_account=scim.current_account,
+            find_account=scim.find_account,
+            can_manage=scim.can_manage,
+            is_licensed=scim.is_licensed,
+        )
+
+
+def test_a_wrong_map_stops_the_import() -> None:
+    """The mistake stands in the traceback of the module that made it."""
+    host = Host()
+    with pytest.raises(ValueError, match="The attribute map of User: 'userNam' is no attribute"):
+        UserResource(host.User, account="account_id", attributes={"userNam": "name"})
