@@ -404,3 +404,15 @@ def test_rows_of_the_tutorial_that_are_missing_are_named() -> None:
     (advice,) = (text for text in resource.advice() if "no row for" in text)
     assert "preferredLanguage" in advice
     assert "userName" not in advice
+
+
+@both_databases
+def test_a_user_who_is_deleted_meanwhile_is_an_invalid_member(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the insert: the foreign key refuses, in words and not as a 500."""
+    group = house.create(scim.group, displayName="G")
+    monkeypatch.setattr(scim.group, "_user_keys", lambda *args: [uuid.UUID(int=5)])
+    add = {"op": "add", "path": "members", "value": [{"value": "whoever"}]}
+    with pytest.raises(InvalidValue, match="refers to something that is not there"):
+        house.patch(scim.group, group.id, add)
