@@ -94,7 +94,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "expires.never.warning": "A token without an end keeps working if it is ever copied. Choose this only if you replace it yourself, regularly.",
         # Single sign-on
         "sso": "Single sign-on",
-        "sso.lead": "People of this account sign in on the Microsoft login page. It works with provisioning and without it.",
+        "sso.lead": "People of this account sign in on the Microsoft login page. It finds them by the object ID that provisioning brings.",
         "sso.provider": "SSO Provider",
         "sso.none": "None (H5mag passwords)",
         "sso.none.hint": "Everyone signs in with an e-mail address and an H5mag password.",

@@ -1374,9 +1374,8 @@ def test_copy_says_what_it_copied_and_hide_hides(visit: Callable[..., Any]) -> N
     window.get_by_role("button", name="Generate Token").click()
     box = window.get_by_label("API Token", exact=True)
     window.get_by_role("button", name="Copy API Token").click()
-    window.wait_for_function(
-        "document.getElementById('h5s-told').textContent === 'API Token copied'"
-    )
+    told = window.locator("#h5s-told", has_text=re.compile(r"^API Token copied$"))
+    told.wait_for(state="attached")
     assert window.evaluate("navigator.clipboard.readText()") == box.input_value()
     window.get_by_role("button", name="Hide API Token").click()
     assert "h5s-masked" in box.get_attribute("class")
