@@ -23,8 +23,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy.orm import contains_eager
 
-from flask_h5mag_scim.web.sso import safe_next
-
 from .models import Account, User, check_password, db
 from .provisioning import scim
 
@@ -96,7 +94,7 @@ def login() -> ResponseReturnValue:
     person = people[0] if people else None
     target = _next()
     if person is not None and not _wants_password():
-        url = scim.sso_url(person.account, next=target)
+        url = scim.sso_url(person.account, next=target, login_hint=name)
         if url is not None:
             return redirect(url, 303)
     password = request.form.get("password", "")
@@ -129,9 +127,7 @@ def signed_out() -> ResponseReturnValue:
 
 def _next() -> str | None:
     """The page to return to; never one that leads straight back here."""
-    no_return = [url_for(endpoint) for endpoint in ("login", "logout", "signed_out")]
-    no_return.append(current_app.config.get("H5MAG_SCIM_SSO_URL_PREFIX", "/sso"))
-    return safe_next(request.values.get("next"), forbidden_prefixes=no_return)
+    return scim.safe_next(request.values.get("next"), besides=[url_for("signed_out")])
 
 
 def _wants_password() -> bool:

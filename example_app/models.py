@@ -53,7 +53,9 @@ class User(UserMixin, Model):  # type: ignore[misc]  # Flask-Login has no types
     __table_args__ = (
         sa.Index("uq_user_username", "account_id", sa.func.lower(sa.text("username")), unique=True),
         sa.UniqueConstraint("account_id", "external_id", name="uq_user_external_id"),
-        sa.Index("ix_user_email", "account_id", sa.func.lower(sa.text("email"))),
+        # With the key at its end, so that SQLite needs no sorting and does not prefer the
+        # index that is sorted by it.
+        sa.Index("ix_user_email", "account_id", sa.func.lower(sa.text("email")), "id"),
         sa.Index("ix_user_account", "account_id", "id"),
         # The sign-in form does not know the account yet.
         sa.Index("ix_user_login_username", sa.func.lower(sa.text("username"))),

@@ -15,8 +15,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from werkzeug.exceptions import HTTPException
 
-from flask_h5mag_scim.records import links
-
 from .auth import csrf_protected
 from .models import Edition, Magazine, Team, TeamMember, User, db
 from .provisioning import scim
@@ -144,7 +142,7 @@ def people() -> ResponseReturnValue:
         query=query,
         team=team,
         teams=_teams_of(ids),
-        provisioned=links.provisioned(db.session(), scim.records, account_id, ids),
+        provisioned=scim.provisioned(current_user.account, shown),
         roles=ASSIGNABLE_ROLES,
     )
 

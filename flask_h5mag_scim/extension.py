@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from flask.blueprints import BlueprintSetupState
 
 from . import cli, config
 from .provisioning.resources import GroupResource, UserResource
-from .records import providers
+from .records import links, providers
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
 from .web import pages, scim, sso
@@ -109,19 +109,48 @@ class H5magSCIM:
     def _account_attribute(self) -> str:
         return str(sa.inspect(self.account).get_property_by_column(self._account_key).key)
 
-    def sso_url(self, account: Any, *, next: str | None = None) -> str | None:
+    def sso_url(
+        self, account: Any, *, next: str | None = None, login_hint: str | None = None
+    ) -> str | None:
         """Where the people of ``account`` sign in, or ``None`` for the host's own login.
 
         :param account: the account's row.
         :param next: the local path to return to; anything else is dropped.
+        :param login_hint: the name that the person typed; Microsoft fills it in.
         """
-        if account is None or not self.is_licensed(account):
-            return None
         state = get_state()
+        if account is None or not state.config.has_registration or not self.is_licensed(account):
+            return None
         provider = providers.in_force(state.session, self.records, self.account_key(account))
         if provider is None or provider.mode != Mode.REDIRECT:
             return None
-        return url_for(f"{sso.blueprint.name}.login", public_id=provider.public_id, next=next)
+        return url_for(
+            f"{sso.blueprint.name}.login",
+            public_id=provider.public_id,
+            next=next,
+            login_hint=login_hint,
+        )
+
+    def safe_next(self, text: str | None, *, besides: Sequence[str] = ()) -> str | None:
+        """``text`` when it is a local path that a login view can return to, else ``None``.
+
+        Never the login itself, a logout beside it, a SCIM or single sign-on address, or
+        another host in any disguise.
+
+        :param text: what came as ``?next=``.
+        :param besides: more paths that are not to be returned to.
+        """
+        return sso.page_after_login(text, besides=besides)
+
+    def provisioned(self, account: Any, users: Sequence[Any]) -> set[Any]:
+        """The primary keys of those of ``users`` whom this account's SCIM has written: what
+        a list of people needs to say who is managed by Microsoft Entra ID. One statement.
+
+        :param account: the account's row.
+        :param users: entities of the user model.
+        """
+        keys = [self.user.key(user) for user in users]
+        return links.provisioned(self.db.session, self.records, self.account_key(account), keys)
 
     def _set_up(self, setup: BlueprintSetupState) -> None:
         app = cast(Flask, setup.app)

@@ -142,7 +142,7 @@ class Compiler:
         return self._on(entry, tree, values)
 
     def _refuse_unmapped(self, target: Target, tree: Filter) -> NoReturn:
-        known = ", ".join(["id", *(row.path for row in self.map.rows())])
+        known = ", ".join(["id", *(entry.text for entry in self.map.entries)])
         raise InvalidFilter(
             f"{target.text or tree} is not searched here. Attributes that are: {known}."
         )

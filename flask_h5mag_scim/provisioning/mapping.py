@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -317,24 +317,22 @@ class AttributeMap:
             return bool(slots)
         return any(target.sub in (slot.sub, "primary", *slot.constants) for slot in slots)
 
-    def rows(self) -> list[AttributeRow]:
-        """The mapped attributes for people, in the host's order; ``meta`` is left out."""
+    def rows(self, unique: Collection[str]) -> list[AttributeRow]:
+        """The mapped attributes for people, in the host's order; ``meta`` is left out.
+
+        :param unique: the paths that the resource keeps unique within an account.
+        """
         return [
             AttributeRow(
                 path=entry.text,
                 type=scim_type(entry.target.leaf) if entry.target.leaf else "string",
                 filterable=True,
-                unique=self._characteristic(entry, "uniqueness") == "server",
+                unique=entry.text in unique,
                 required=bool(entry.target.field and entry.target.field.required),
             )
             for entry in self.entries
             if entry.target.name != "meta"
         ]
-
-    @staticmethod
-    def _characteristic(entry: Entry, name: str) -> Any:
-        leaf = entry.target.leaf
-        return leaf.metadata.get(name) if leaf is not None else None
 
     # Reading
 

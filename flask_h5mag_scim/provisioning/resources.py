@@ -24,7 +24,7 @@ from ..protocol.patch import Operation, apply
 from ..protocol.paths import AttrExp, LogExp, parse_filter
 from ..protocol.schemas import GROUP, USER, Table, Target, deserialize
 from .expressions import Compiler, Related, Shape
-from .mapping import AttributeMap, integer_bound
+from .mapping import AttributeMap, AttributeRow, integer_bound
 from .membership import BATCH, Membership
 
 #: The tutorial's rows; a customer's admin expects each of them to work.
@@ -238,6 +238,10 @@ class Resource:
         entry = self.map.find(path)
         return None if entry is None else getattr(obj, entry.attribute)
 
+    def rows(self) -> list[AttributeRow]:
+        """The mapped attributes as the page shows them."""
+        return self.map.rows(self.unique)
+
     # Statements, built once
 
     @cached_property
@@ -355,7 +359,11 @@ class Resource:
         limit: int,
         ignore_case: bool = False,
     ) -> list[Any]:
-        """The account's entities whose mapped attribute has a value."""
+        """The account's entities whose mapped attribute has a value.
+
+        :param ignore_case: take another spelling for the same. All lower and all upper case,
+            the usual ones, are looked up by the plain index; the rest read the account.
+        """
         entry = self.map.find(path)
         if entry is None:
             return []
@@ -364,13 +372,15 @@ class Resource:
             wanted = entry.for_model(value)
         except InvalidValue:
             return []
+        conditions = [column == wanted]
         if ignore_case and entry.convert is None:
-            column, wanted = sa.func.lower(column), sa.func.lower(wanted)
-        return list(
-            session.scalars(
-                self._of_account.where(column == wanted).limit(limit), {_ACCOUNT: account_id}
-            )
-        )
+            usual = [value.lower(), value.upper()]
+            conditions = [column.in_(usual), sa.func.lower(column) == sa.func.lower(wanted)]
+        found: list[Any] = []
+        for condition in conditions:
+            statement = self._of_account.where(condition).limit(limit)
+            found = found or list(session.scalars(statement, {_ACCOUNT: account_id}))
+        return found
 
     # Writing
 

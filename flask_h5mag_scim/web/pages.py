@@ -23,7 +23,7 @@ from flask import (
     session,
     url_for,
 )
-from flask_login import current_user, user_logged_in
+from flask_login import user_logged_in
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
@@ -171,7 +171,7 @@ def generate() -> BaseResponse:
     if len(tokens.active(state.session, records, key)) >= tokens.MAX_ACTIVE:
         problems = {"token": say("generate.full")}
         return _page(account, Answer(problems=problems, sso=SSOForm.sent(), status=409))
-    draft, text = tokens.issue(state.session, records, key, created_by=_actor())
+    draft, text = tokens.issue(state.session, records, key, created_by=forms.actor())
     _log(account, log.Event.TOKEN_GENERATED, detail=draft.fingerprint)
     state.session.commit()
     return _page(account, Answer(draft=draft, text=text, sso=SSOForm.sent()))
@@ -265,19 +265,10 @@ def _app() -> Flask:
     return app
 
 
-def _actor() -> str:
-    """The signed-in person by user name, for the log and the token."""
-    user = current_user._get_current_object()
-    resource = get_state().scim.user
-    if isinstance(user, resource.model):
-        return str(resource.value(user, "userName") or user.get_id())
-    return str(user.get_id())
-
-
 def _log(account: Any, event: log.Event, *, detail: str | None = None) -> None:
     state = get_state()
     key = state.scim.account_key(account)
-    log.record(state.session, state.scim.records, key, event, actor=_actor(), detail=detail)
+    log.record(state.session, state.scim.records, key, event, actor=forms.actor(), detail=detail)
 
 
 def _to_page(*done: str) -> BaseResponse:
@@ -381,7 +372,7 @@ def _save_sso(account: Any, sso: SSOForm, answer: Answer) -> None:
     records, key = state.scim.records, state.scim.account_key(account)
     match sso.provider:
         case "none":
-            if providers.switch_off(state.session, records, key, by=_actor()):
+            if providers.switch_off(state.session, records, key, by=forms.actor()):
                 _log(account, log.Event.SSO_OFF)
                 answer.done.append("sso-off")
         case "microsoft" if not state.config.has_registration:
@@ -415,7 +406,7 @@ def _save_microsoft(account: Any, sso: SSOForm, answer: Answer) -> None:
         cloud=sso.cloud,
         tenant_id=sso.directory.lower(),
         mode=Mode.REDIRECT,
-        by=_actor(),
+        by=forms.actor(),
     )
     if versions() == before:
         return
@@ -548,7 +539,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     known = pending or in_force
     sso = answer.sso or SSOForm.stored(in_force, pending)
     lifetimes = _lifetimes()
-    attributes = scim.user.map.rows()
+    attributes = scim.user.rows()
     entries = log.recent(state.session, scim.records, key, limit=SHOWN)
     return _render(
         "provisioning.html",

@@ -396,7 +396,7 @@ def _record(exchange: Exchange, change: Change, status: int) -> None:
         resource_id=change.id,
         status=status,
         paths=change.paths,
-        ignored=change.ignored,
+        ignored=[log.without_values(path) for path in change.ignored],
     )
 
 
@@ -425,8 +425,8 @@ def _record_refusal(
                 resource_id=about.id if about else None,
                 status=error.status,
                 scim_type=error.scim_type,
-                detail=error.detail,
-                paths=[error.path] if error.path else [],
+                detail=log.without_values(error.detail),
+                paths=[log.without_values(error.path)] if error.path else [],
             )
         state.session.commit()
     except sa.exc.SQLAlchemyError:

@@ -217,7 +217,7 @@ def login(public_id: str) -> ResponseReturnValue:
     """
     state = get_state()
     again = request.args.get("again") == "1"
-    target = _safe_next(request.args.get("next"))
+    target = page_after_login(request.args.get("next"))
     hint = request.args.get("login_hint", "")
     found = _by_public_id(public_id)
     if found is None:
@@ -311,7 +311,7 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     state.session.commit()
     _sign_in(user)
     tell(sso_signed_in, _app(), account=account, user=user)
-    return redirect(_safe_next(attempt.next) or f"{request.script_root}/", 303)
+    return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
 
 def _admit(attempt: Attempt) -> tuple[Any, Any]:
@@ -363,7 +363,7 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
         reference=reference,
         number=refusal.number,
         public_id=attempt.public_id,
-        next=_safe_next(attempt.next),
+        next=page_after_login(attempt.next),
     )
 
 
@@ -530,11 +530,14 @@ def _person(account: Any, oid: str) -> Any:
     return user
 
 
-def _safe_next(text: str | None) -> str | None:
-    """``text`` when it is a page of this application that can be opened after signing in."""
+def page_after_login(text: str | None, *, besides: Sequence[str] = ()) -> str | None:
+    """``text`` when it is a page of this application that can be opened after signing in.
+
+    :param besides: more paths that are not to be returned to.
+    """
     config = get_state().config
     root = request.script_root
-    closed = [root + config.sso_url_prefix, root + config.url_prefix]
+    closed = [root + config.sso_url_prefix, root + config.url_prefix, *besides]
     blueprint_of_login, dot, _ = config.login_endpoint.rpartition(".")
     for endpoint in (config.login_endpoint, f"{blueprint_of_login}{dot}logout"):
         url = _url(endpoint)

@@ -704,6 +704,9 @@ def test_every_change_and_every_refusal_is_in_the_log(app: Flask, entra: Entra) 
     entra.patch(path, {"op": "replace", "path": "active", "value": True})
     entra.patch(path, {"op": "replace", "path": "name.givenName", "value": "Ada Secret"})
     entra.patch(path, {"op": "replace", "path": "nothing[", "value": "x"})
+    entra.post("/Users", {"userName": "ADA@example.com"})
+    entra.get('/Users?filter=userName+eqq+"ada@example.com"')
+    entra.patch(path, {"op": "add", "path": 'emails[value co "ada@example"].type', "value": "x"})
     entra.delete(path)
     found = entries(app)
     assert [(entry.event, entry.status) for entry in reversed(found)] == [
@@ -712,13 +715,20 @@ def test_every_change_and_every_refusal_is_in_the_log(app: Flask, entra: Entra) 
         ("user.reactivated", 200),
         ("user.updated", 200),
         ("request.refused", 400),
+        ("request.refused", 409),
+        ("request.refused", 400),
+        ("request.refused", 400),
         ("user.deleted", 204),
     ]
-    assert {entry.resource_id for entry in found} == {user["id"]}
-    assert found[2].paths == ["name.givenName"]
-    assert found[1].scim_type == "invalidPath"
+    assert {entry.resource_id for entry in found} == {user["id"], None}
+    assert [entry.resource_type for entry in found] == ["User"] * 9
+    assert found[5].paths == ["name.givenName"]
+    assert found[4].scim_type == "invalidPath"
+    assert found[3].detail == "userName … belongs to another User of this account already."
     assert all(entry.actor.startswith("test (") for entry in found)
-    assert "ecret" not in str([(e.paths, e.ignored, e.detail) for e in found])
+    said = str([(e.paths, e.ignored, e.detail) for e in found]).lower()
+    assert "ecret" not in said
+    assert "ada@" not in said
 
 
 def test_reading_leaves_no_entry(app: Flask, entra: Entra) -> None:
