@@ -166,9 +166,13 @@ def _prepare(password: str) -> str:
     db.create_all()
     seeding.plant(password, lambda: password)
     account = db.session.scalars(sa.select(Account).filter_by(slug=SLUG)).one()
-    token, text = tokens.issue(db.session(), scim.records, account.id, created_by="flask demo")
-    tokens.activate(
-        db.session(), scim.records, token, name="Demo", expires_at=now() + timedelta(days=90)
+    _, text = tokens.create(
+        db.session(),
+        scim.records,
+        account.id,
+        name="Demo",
+        expires_at=now() + timedelta(days=90),
+        created_by="flask demo",
     )
     providers.configure(
         db.session(),

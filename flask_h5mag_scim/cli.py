@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
-from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from . import signals
-from .records import log, providers, tokens
+from .records import locks, log, providers, tokens
 from .records.log import Event
 from .records.models import Mode, TokenState, now
-from .state import State, get_state
+from .state import State, get_app, get_state
 
 OPERATOR = "operator (shell)"
 
@@ -38,7 +37,9 @@ def _for_account(command: Callable[..., None]) -> Callable[..., None]:
         found = state.scim.find_account(account)
         if found is None:
             raise click.ClickException(f"There is no account {account!r}.")
-        command(state, found, state.scim.account_key(found), **options)
+        account_id = state.scim.account_key(found)
+        locks.lock_account(state.session, state.scim.account, account_id)
+        command(state, found, account_id, **options)
 
     run.__doc__ = command.__doc__
     run.__name__ = command.__name__
@@ -65,17 +66,20 @@ def token_create(state: State, account: Any, account_id: Any, name: str, days: i
     if days is not None:
         lifetime = timedelta(days=days)
     try:
-        token, text = tokens.issue(session, records, account_id, created_by=OPERATOR)
-        tokens.activate(
-            session, records, token, name=name, expires_at=now() + lifetime if lifetime else None
+        token, text = tokens.create(
+            session,
+            records,
+            account_id,
+            name=name,
+            expires_at=now() + lifetime if lifetime else None,
+            created_by=OPERATOR,
         )
     except tokens.TokenError as error:
         session.rollback()
         raise click.ClickException(str(error)) from error
-    detail = f"{token.name} ({token.fingerprint})"
-    log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=detail)
+    log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=token.called)
     session.commit()
-    signals.tell(signals.token_issued, _app(), account=account, token=token)
+    signals.tell(signals.token_issued, get_app(), account=account, token=token)
     click.echo(text)
 
 
@@ -122,11 +126,12 @@ def token_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
         raise click.ClickException(f"No active token has the fingerprint {fingerprint!r}.")
     token = found[0]
     tokens.revoke(token)
-    detail = f"{token.name} ({token.fingerprint})"
-    log.record(session, records, account_id, Event.TOKEN_REVOKED, actor=OPERATOR, detail=detail)
+    log.record(
+        session, records, account_id, Event.TOKEN_REVOKED, actor=OPERATOR, detail=token.called
+    )
     session.commit()
-    signals.tell(signals.token_revoked, _app(), account=account, token=token)
-    click.echo(f"Revoked {detail}.", err=True)
+    signals.tell(signals.token_revoked, get_app(), account=account, token=token)
+    click.echo(f"Revoked {token.called}.", err=True)
 
 
 @sso_group.command("configure")
@@ -189,10 +194,6 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on is off.", err=True)
     else:
         click.echo("Single sign-on was off already.", err=True)
-
-
-def _app() -> Any:
-    return current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
 
 
 def _time(value: datetime | None) -> str:

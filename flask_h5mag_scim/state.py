@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, request
+from flask import Flask, current_app, request
 
 from .config import Config
 
@@ -45,6 +45,11 @@ class State:
     def provisioning_url(self) -> str:
         """What an admin pastes as Entra's *Tenant URL*."""
         return self.public_url + self.config.url_prefix
+
+
+def get_app() -> Flask:
+    """The application itself, which signals name as their sender."""
+    return cast(Any, current_app)._get_current_object()  # type: ignore[no-any-return]  # a proxy
 
 
 def get_state() -> State:

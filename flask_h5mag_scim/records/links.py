@@ -16,7 +16,7 @@ def mark(session: Session, records: Records, account_id: Any, user_id: Any) -> N
     """Remember that this account's SCIM has written this user. A second time is quiet."""
     table: Any = records.UserLink.__table__  # type: ignore[attr-defined]  # a mapped class
     values = {"account_id": account_id, "user_id": user_id, "provisioned_at": now()}
-    match session.get_bind().dialect.name:
+    match session.get_bind(clause=table).dialect.name:
         case "postgresql":
             session.execute(postgresql.insert(table).on_conflict_do_nothing(), values)
         case "sqlite":

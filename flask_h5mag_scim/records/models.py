@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -75,6 +76,11 @@ class TokenMixin:
     def draft_expires_at(self) -> datetime:
         """Until when a draft can be saved."""
         return self.created_at + DRAFT_LIFETIME
+
+    @property
+    def called(self) -> str:
+        """The token's name and fingerprint, as the log has it."""
+        return f"{self.name} ({self.fingerprint})" if self.name else self.fingerprint
 
     def state(self, at: datetime) -> TokenState:
         """The token's state at the time ``at``. A draft too old to save is expired."""
@@ -175,12 +181,24 @@ class LogEntryMixin:
 
 @dataclass(frozen=True)
 class Records:
-    """The extension's models on one host's ``db``."""
+    """The extension's models on one host's ``db``, and the host's model of an account."""
 
+    account: type[Any]
     Token: type[TokenMixin]
     IdentityProvider: type[IdentityProviderMixin]
     UserLink: type[UserLinkMixin]
     LogEntry: type[LogEntryMixin]
+
+    @cached_property
+    def token_by_hash(self) -> sa.Select[Any]:
+        """A token and its account by the token's hash: built once, because rebuilding it for
+        each request would cost more than the query."""
+        key = sa.inspect(self.account).primary_key[0]
+        return (
+            sa.select(self.Token, self.account)
+            .join(self.account, key == self.Token.account_id)
+            .where(self.Token.hash == sa.bindparam("scim_token_hash"))
+        )
 
 
 def single_key(model: type[Any]) -> sa.Column[Any]:
@@ -223,6 +241,7 @@ def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
         return type(name, (mixin, db.Model), namespace)
 
     return Records(
+        account=account,
         Token=model("SCIMToken", "scim_token", TokenMixin, account_id=of_account(index=True)),
         IdentityProvider=model(
             "SCIMIdentityProvider",

@@ -34,27 +34,33 @@ def in_force(session: Session, records: Records, account_id: Any) -> IdentityPro
 
 
 def by_public_id(
-    session: Session, records: Records, account: type[Any], public_id: str
+    session: Session, records: Records, public_id: str
 ) -> tuple[IdentityProviderMixin, Any] | None:
     """The settings in force behind a sign-on address, with their account."""
     Provider = records.IdentityProvider
-    found = session.execute(
-        sa.select(Provider, account)
-        .join(account, sa.inspect(account).primary_key[0] == Provider.account_id)
-        .where(Provider.public_id == public_id, Provider.state == ProviderState.IN_FORCE)
-    ).one_or_none()
-    return None if found is None else (found[0], found[1])
+    return _with_account(
+        session,
+        records,
+        Provider.public_id == public_id,
+        Provider.state == ProviderState.IN_FORCE,
+    )
 
 
 def by_id(
-    session: Session, records: Records, account: type[Any], provider_id: Any
+    session: Session, records: Records, provider_id: Any
 ) -> tuple[IdentityProviderMixin, Any] | None:
     """Settings by their row id, in force or pending, with their account."""
-    Provider = records.IdentityProvider
+    return _with_account(session, records, records.IdentityProvider.id == provider_id)
+
+
+def _with_account(
+    session: Session, records: Records, *conditions: Any
+) -> tuple[IdentityProviderMixin, Any] | None:
+    Provider, account = records.IdentityProvider, records.account
     found = session.execute(
         sa.select(Provider, account)
         .join(account, sa.inspect(account).primary_key[0] == Provider.account_id)
-        .where(Provider.id == provider_id)
+        .where(*conditions)
     ).one_or_none()
     return None if found is None else (found[0], found[1])
 

@@ -83,6 +83,30 @@ def issue(
 ) -> tuple[TokenMixin, str]:
     """A new draft and its text, which exists nowhere else. Discards an older draft."""
     discard_drafts(session, records, account_id)
+    return _new(session, records, account_id, created_by)
+
+
+def create(
+    session: Session,
+    records: Records,
+    account_id: Any,
+    *,
+    name: str,
+    expires_at: datetime | None,
+    created_by: str,
+) -> tuple[TokenMixin, str]:
+    """An active token and its text, for operators. A draft on the page stays as it is.
+
+    :raises TokenError: when two tokens are active already.
+    """
+    token, text = _new(session, records, account_id, created_by)
+    activate(session, records, token, name=name, expires_at=expires_at)
+    return token, text
+
+
+def _new(
+    session: Session, records: Records, account_id: Any, created_by: str
+) -> tuple[TokenMixin, str]:
     text = generate_text()
     digest = hash_text(text)
     token = records.Token()
@@ -135,24 +159,21 @@ def draft(session: Session, records: Records, account_id: Any) -> TokenMixin | N
 
 
 def get(session: Session, records: Records, account_id: Any, token_id: Any) -> TokenMixin | None:
-    """One token of this account, locked until the transaction ends."""
+    """One token of this account."""
     Token = records.Token
     return session.scalar(
-        sa.select(Token)
-        .where(Token.account_id == account_id, Token.id == token_id)
-        .with_for_update()
+        sa.select(Token).where(Token.account_id == account_id, Token.id == token_id)
     )
 
 
 def active(session: Session, records: Records, account_id: Any) -> list[TokenMixin]:
-    """The tokens that open the door now, newest first, locked against a second Save."""
+    """The tokens that open the door now, newest first."""
     Token = records.Token
     at = now()
     found = session.scalars(
         sa.select(Token)
         .where(Token.account_id == account_id, Token.revoked_at.is_(None))
         .order_by(Token.activated_at.desc())
-        .with_for_update()
     )
     return [token for token in found if token.state(at) is TokenState.ACTIVE]
 
@@ -198,7 +219,7 @@ def revoke(token: TokenMixin) -> None:
         token.revoked_at = now()
 
 
-def verify(session: Session, records: Records, account: type[Any], text: str) -> Verified | None:
+def verify(session: Session, records: Records, text: str) -> Verified | None:
     """The token with this text and its account, in one indexed look-up.
 
     ``None`` for a text that was never issued here; a token that is not active comes back
@@ -206,10 +227,8 @@ def verify(session: Session, records: Records, account: type[Any], text: str) ->
     """
     if not is_well_formed(text):
         return None
-    Token = records.Token
-    found = session.execute(
-        _look_up(Token, account), {"scim_token_hash": hash_text(text)}
-    ).one_or_none()
+    parameters = {"scim_token_hash": hash_text(text)}
+    found = session.execute(records.token_by_hash, parameters).one_or_none()
     if found is None:
         return None
     token, owner = found
@@ -222,21 +241,6 @@ def verify(session: Session, records: Records, account: type[Any], text: str) ->
         expires_at=token.expires_at,
         last_used_at=token.last_used_at,
     )
-
-
-_statements: dict[type[Any], sa.Select[Any]] = {}
-
-
-def _look_up(Token: type[TokenMixin], account: type[Any]) -> sa.Select[Any]:
-    # Built once a host: rebuilding it would cost more than the query itself.
-    statement = _statements.get(Token)
-    if statement is None:
-        statement = _statements[Token] = (
-            sa.select(Token, account)
-            .join(account, sa.inspect(account).primary_key[0] == Token.account_id)
-            .where(Token.hash == sa.bindparam("scim_token_hash"))
-        )
-    return statement
 
 
 def touch(session: Session, records: Records, token: Verified, address: str | None) -> bool:

@@ -41,7 +41,7 @@ def identify(state: State) -> Caller:
             "The request has no bearer token. Paste the API Token of "
             f"{PLACE} into Entra's Secret Token."
         )
-    token = tokens.verify(state.session, state.scim.records, state.scim.account, text.strip())
+    token = tokens.verify(state.session, state.scim.records, text.strip())
     if token is None:
         raise Unauthorized(
             "This token is not known here. Copy the whole API Token of "

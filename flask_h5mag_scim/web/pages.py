@@ -27,7 +27,7 @@ from flask_login import user_logged_in
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
-from ..records import log, providers, tokens
+from ..records import locks, log, providers, tokens
 from ..records.models import (
     IdentityProviderMixin,
     LogEntryMixin,
@@ -37,7 +37,7 @@ from ..records.models import (
     TokenState,
     now,
 )
-from ..state import State, get_state
+from ..state import State, get_app, get_state
 from . import forms, oidc
 from .texts import TEXTS, ago, ahead, say, say_html, span
 
@@ -47,6 +47,8 @@ blueprint = Blueprint(
 
 #: How long before its end a token is warned about.
 WARNING = timedelta(days=30)
+#: Microsoft Entra's cycle of 40 minutes, and some patience.
+USUAL_CYCLE = timedelta(hours=1)
 #: How many entries of the log the page shows, and how many tokens that are out of use.
 SHOWN = 20
 
@@ -172,9 +174,12 @@ def generate() -> BaseResponse:
         problems = {"token": say("generate.full")}
         return _page(account, Answer(problems=problems, sso=SSOForm.sent(), status=409))
     draft, text = tokens.issue(state.session, records, key, created_by=forms.actor())
-    _log(account, log.Event.TOKEN_GENERATED, detail=draft.fingerprint)
+    _log(account, log.Event.TOKEN_GENERATED, detail=draft.called)
+    # Made before the commit: afterwards somebody else may discard the draft, and the text
+    # would be lost with the page.
+    page = _page(account, Answer(draft=draft, text=text, sso=SSOForm.sent()))
     state.session.commit()
-    return _page(account, Answer(draft=draft, text=text, sso=SSOForm.sent()))
+    return page
 
 
 @blueprint.post("/save")
@@ -195,11 +200,16 @@ def save() -> BaseResponse:
             return _page(account, answer)
         if not _activate(account, token, answer):
             token = None
+    if answer.sso is not None and request.form.get("sso_version", _sso_version(account)) != (
+        _sso_version(account)
+    ):
+        answer.problems["sso_provider"] = say("sso.changed")
+        answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:
         _save_sso(account, answer.sso, answer)
     state.session.commit()
     if token is not None:
-        signals.tell(signals.token_issued, _app(), account=account, token=token)
+        signals.tell(signals.token_issued, get_app(), account=account, token=token)
     if answer.problems:
         return _page(account, answer)
     return _to_page(*(answer.done or ["nothing"]))
@@ -240,10 +250,10 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
     if not _others(account, token) and typed != token.fingerprint:
         return _revoke_page(account, token, typed=typed)
     tokens.revoke(token)
-    _log(account, log.Event.TOKEN_REVOKED, detail=token.fingerprint)
+    _log(account, log.Event.TOKEN_REVOKED, detail=token.called)
     state = get_state()
     state.session.commit()
-    signals.tell(signals.token_revoked, _app(), account=account, token=token)
+    signals.tell(signals.token_revoked, get_app(), account=account, token=token)
     return _to_page("revoked")
 
 
@@ -251,18 +261,14 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
 
 
 def _require_writer() -> Any:
-    """The account, when this request may change it."""
+    """The account, when this request may change it; no other changes it meanwhile."""
     account = forms.require_manager()
     state = get_state()
     if not state.scim.is_licensed(account):
         abort(403, description=say("refused.licence", email=state.config.support_email))
     forms.check_csrf()
+    locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
     return account
-
-
-def _app() -> Flask:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    return app
 
 
 def _log(account: Any, event: log.Event, *, detail: str | None = None) -> None:
@@ -315,7 +321,8 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     """Make the draft active. Says whether this request did it."""
     if token.activated_at is not None:  # the form was sent twice; it is saved
         return False
-    name = " ".join(request.form.get("name", "").split()) or say("name.default")
+    typed = "".join(c for c in request.form.get("name", "") if c.isprintable() or c.isspace())
+    name = " ".join(typed.split()) or say("name.default")
     choices = _lifetimes()
     wanted = request.form.get("expires", choices[0].value)
     lifetime = next((choice for choice in choices if choice.value == wanted), None)
@@ -328,7 +335,7 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     except tokens.TokenError as error:
         answer.problems["token"] = str(error)
         return False
-    _log(account, log.Event.TOKEN_SAVED, detail=token.fingerprint)
+    _log(account, log.Event.TOKEN_SAVED, detail=token.called)
     answer.done.append("token")
     return True
 
@@ -364,6 +371,15 @@ def check_directory(text: str) -> str | None:
     if "/" in value or ":" in value:
         return "directory.url"
     return "directory.domain" if "." in value or "@" in value else "directory.shape"
+
+
+def _sso_version(account: Any) -> str:
+    """What the stored settings are, so that a form made of older ones is noticed: pressing
+    Save for a token must not undo what somebody else has set meanwhile."""
+    state = get_state()
+    key = state.scim.account_key(account)
+    rows = providers.load(state.session, state.scim.records, key)
+    return ".".join(f"{row.id.hex}:{row.version}:{row.state}" if row else "" for row in rows)
 
 
 def _save_sso(account: Any, sso: SSOForm, answer: Answer) -> None:
@@ -479,13 +495,20 @@ class Tokens:
             return _status("ok", "connected", ago=ago(at - last_used.last_used_at))
         return _status("wait", "waiting") if self.active else _status("off", "none")
 
-    @property
-    def rotation(self) -> str | None:
+    def rotation(self, at: datetime) -> str | None:
         """With two tokens: whether the retiring one is still needed, in words."""
         if len(self.active) < 2 or self.last_used is None:
             return None
-        newest = self.active[0]
-        key = "rotation.safe" if self.last_used is newest else "rotation.wait"
+        newest, older = self.active[0], self.active[1:]
+        # Testing a connection uses the new token once; only a cycle without the old one shows
+        # that Microsoft Entra has changed over.
+        quiet = all(
+            token.last_used_at is None or at - token.last_used_at > USUAL_CYCLE for token in older
+        )
+        if newest.last_used_at is None:
+            key = "rotation.wait"
+        else:
+            key = "rotation.safe" if quiet else "rotation.soon"
         return say(key, new=newest.fingerprint)
 
 
@@ -563,6 +586,8 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         lifetimes=lifetimes,
         expires=request.form.get("expires", lifetimes[0].value),
         sso=sso,
+        # What was typed belongs to the settings that were there when it was typed.
+        sso_version=request.form.get("sso_version", "") if answer.sso else _sso_version(account),
         redirecting=redirecting,
         pending=pending,
         testable=pending or redirecting,

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from .. import signals
 from ..protocol import discovery, entra, messages, patch
 from ..protocol.errors import (
+    Conflict,
     Forbidden,
     InternalError,
     InvalidValue,
@@ -29,10 +30,10 @@ from ..protocol.errors import (
 from ..protocol.projection import Projection
 from ..protocol.schemas import sentences
 from ..provisioning.resources import Change, GroupResource, Resource, UserResource
-from ..records import links, log, tokens
+from ..records import links, locks, log, tokens
 from ..records.log import Event
 from ..records.models import TokenState
-from ..state import State, get_state
+from ..state import State, get_app, get_state
 from . import bearer
 
 #: Thousands of members fit; a body beyond it is not a SCIM request.
@@ -74,6 +75,11 @@ class Exchange:
     @property
     def account_id(self) -> Any:
         return self.caller.account_id
+
+    @property
+    def is_id(self) -> bool:
+        """Whether the address names a resource by what can be an id."""
+        return self.resource.parse_id(self.id) is not None
 
     def projection(self) -> Projection:
         """What the answer shows."""
@@ -122,9 +128,11 @@ def endpoint(path: str = "") -> Response:
         error = _as_scim_error(cause)
         _record_refusal(state, caller, exchange, error)
         return _response(Answer(error.status, error.body()), error.headers())
+    _touch(state, caller)
     if answer.change is not None:
         _tell(exchange, answer.change)
-    _touch(state, caller)
+        # What a receiver wrote and did not commit is not kept by chance.
+        state.session.rollback()
     headers = {"Location": answer.location} if answer.location else {}
     return _response(answer, headers)
 
@@ -150,7 +158,7 @@ def _read(exchange: Exchange) -> Answer:
 
 def _create(exchange: Exchange) -> Answer:
     body = entra.resource(_body(), exchange.resource.table)
-    _begin_write(exchange.session)
+    locks.begin_write(exchange.session, exchange.resource.model)
     change = exchange.resource.create(
         exchange.session, exchange.caller.account, exchange.account_id, body
     )
@@ -159,7 +167,7 @@ def _create(exchange: Exchange) -> Answer:
 
 def _replace(exchange: Exchange) -> Answer:
     body = entra.resource(_body(), exchange.resource.table)
-    _begin_write(exchange.session)
+    locks.begin_write(exchange.session, exchange.resource.model)
     change = exchange.resource.replace(exchange.session, exchange.account_id, exchange.id, body)
     return _written(exchange, change, 200)
 
@@ -168,7 +176,7 @@ def _patch(exchange: Exchange) -> Answer:
     resource = exchange.resource
     raw = entra.patch(messages.patch_operations(_body()), resource.table)
     operations = patch.parse(messages.checked_operations(raw), resource.table)
-    _begin_write(exchange.session)
+    locks.begin_write(exchange.session, exchange.resource.model)
     change = resource.patch(exchange.session, exchange.account_id, exchange.id, operations)
     if isinstance(resource, GroupResource) and not exchange.projection().requested:
         # RFC 7644 §3.5.2 allows 204; the members of a large group are nobody's wish.
@@ -177,7 +185,7 @@ def _patch(exchange: Exchange) -> Answer:
 
 
 def _delete(exchange: Exchange) -> Answer:
-    _begin_write(exchange.session)
+    locks.begin_write(exchange.session, exchange.resource.model)
     resource = exchange.resource
     obj = resource.get(exchange.session, exchange.account_id, exchange.id)
     if isinstance(resource, UserResource):
@@ -233,15 +241,14 @@ def _resource_types(exchange: Exchange) -> Answer:
 
 
 def _service_provider_config(exchange: Exchange) -> Answer:
-    if request.args.get("filter"):
-        raise Forbidden("This endpoint cannot be filtered.")
     state = exchange.state
-    return Answer(
-        200,
-        discovery.service_provider_config(
-            state.provisioning_url, max_results=state.config.max_results
-        ),
+    config = discovery.service_provider_config(
+        state.provisioning_url, max_results=state.config.max_results
     )
+    if not exchange.id and not request.args.get("filter"):
+        return Answer(200, config)
+    # There is one, so that it has no id of its own; its schema's names it as well.
+    return _discovered([{**config, "id": discovery.SERVICE_PROVIDER_CONFIG}], exchange)
 
 
 # The table of addresses
@@ -265,7 +272,7 @@ def _route(path: str, state: State, caller: bearer.Caller) -> tuple[View, Exchan
     for one in (state.scim.user, state.scim.group):
         if name.lower() == one.endpoint.lower():
             resource, views = one, _ITEM if id else _COLLECTION
-    if views is None or "/" in id or (id and name.lower() == "serviceproviderconfig"):
+    if views is None or "/" in id:
         raise NotFound(
             f"There is nothing at {path[:100]!r}. The provisioning URL is followed by /Users, "
             "/Groups, /Schemas, /ResourceTypes or /ServiceProviderConfig."
@@ -338,16 +345,6 @@ def _response(answer: Answer, headers: dict[str, str]) -> Response:
 # The transaction
 
 
-def _begin_write(session: Any) -> None:
-    """On SQLite, take the write lock before the row is read. Otherwise two requests read
-    the same row and one fails at its end, and pysqlite would let the work of a savepoint
-    survive a rollback."""
-    if session.get_bind().dialect.name == "sqlite":
-        connection = session.connection()
-        if not connection.connection.dbapi_connection.in_transaction:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 def _as_scim_error(cause: Exception) -> SCIMError:
     match cause:
         case SCIMError():
@@ -359,8 +356,17 @@ def _as_scim_error(cause: Exception) -> SCIMError:
         case HTTPException():
             return OtherHTTPError(cause.code or 500, cause.description or cause.name)
         case sa.exc.OperationalError() | sa.exc.TimeoutError():
-            current_app.logger.warning("SCIM: the database could not answer: %s", cause)
+            # Not its text: that has the statement with the values of people.
+            reason = getattr(getattr(cause, "orig", None), "sqlstate", None)
+            current_app.logger.warning(
+                "SCIM: the database could not answer: %s %s", type(cause).__name__, reason or ""
+            )
             return Unavailable()
+        case sa.exc.IntegrityError():
+            # A constraint that the database checks at the end of the transaction.
+            return Conflict("The application does not accept this beside what it has already.")
+        case sa.exc.StatementError():
+            cause.hide_parameters = True
     current_app.logger.error("SCIM: internal error", exc_info=cause)
     return InternalError()
 
@@ -385,6 +391,8 @@ def _record(exchange: Exchange, change: Change, status: int) -> None:
             links.mark(
                 state.session, state.scim.records, exchange.account_id, resource.key(change.obj)
             )
+    if change.kind == "updated" and not (change.paths or change.ignored):
+        return  # nothing was changed
     log.record(
         state.session,
         state.scim.records,
@@ -422,7 +430,8 @@ def _record_refusal(
                 actor=caller.actor,
                 method=request.method,
                 resource_type=about.resource.name if about else None,
-                resource_id=about.id if about else None,
+                # What is no id may be anything that somebody put into an address.
+                resource_id=about.id if about and about.is_id else None,
                 status=error.status,
                 scim_type=error.scim_type,
                 detail=log.without_values(error.detail),
@@ -445,7 +454,7 @@ def _touch(state: State, caller: bearer.Caller) -> None:
 
 
 def _tell(exchange: Exchange, change: Change) -> None:
-    app: Any = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy
+    app = get_app()
     evidence = {"account": exchange.caller.account, "paths": tuple(change.paths)}
     if isinstance(exchange.resource, UserResource):
         told = []

@@ -131,6 +131,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "directory.shape": "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
         "cloud.unknown": "Choose one of the clouds in the list.",
         "provider.unknown": "Choose one of the options.",
+        "sso.changed": "Somebody else changed these settings after you opened the page. They are shown as they are now; choose again and save.",
         "provider.unregistered": "Microsoft cannot be chosen yet: this H5mag has no registration at Microsoft. Ask {email}.",
         # Tokens
         "tokens": "Tokens",
@@ -152,6 +153,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "tokens.revoke": "Revoke",
         "tokens.revoke.which": "token {name}, {fingerprint}",
         "rotation.safe": "Microsoft Entra has moved to the new token {new}. The retiring one can be revoked.",
+        "rotation.soon": "Microsoft Entra has used the new token {new}, and the retiring one within the last hour as well. Wait for the next cycle, about 40 minutes, before you revoke it.",
         "rotation.wait": "Microsoft Entra has not used the new token {new} yet: paste it there before you revoke the retiring one.",
         # Revoke
         "revoke.title": "Revoke the token “{name}”?",

@@ -43,7 +43,7 @@ def active(account: Any, name: str = "x", expires_at: datetime | None = None) ->
 
 def verify(text: str) -> Any:
     db.session.flush()
-    return tokens.verify(db.session, records, Account, text)
+    return tokens.verify(db.session, records, text)
 
 
 def test_a_token_is_recognisable_random_and_stored_as_its_hash_only(account: Any) -> None:

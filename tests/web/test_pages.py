@@ -736,13 +736,14 @@ def test_a_third_token_is_refused(app: Flask, owner: Admin) -> None:
 
 
 def test_rotation_help_says_when_the_old_token_can_go(app: Flask, owner: Admin) -> None:
-    """In words, from which of the two was used last."""
+    """In words: when the new one is in use and a cycle went by without the old one."""
     old, new = make_token(app, "acme"), make_token(app, "acme")
     assert "Microsoft Entra has" not in owner.open().text
     change_token(app, old, last_used_at=now())
     assert "has not used the new token" in owner.open().text
-    change_token(app, old, last_used_at=now() - timedelta(hours=1))
     change_token(app, new, last_used_at=now())
+    assert "within the last hour as well" in owner.open().text
+    change_token(app, old, last_used_at=now() - timedelta(minutes=61))
     assert "has moved to the new token" in owner.open().text
 
 

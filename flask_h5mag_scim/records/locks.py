@@ -1,0 +1,34 @@
+"""One writer at a time, where two would each be right and both together wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+
+def begin_write(session: Session, model: type[Any]) -> None:
+    """On SQLite, take the write lock before anything is read.
+
+    Otherwise two requests read the same row and one fails at its end, and pysqlite would let
+    the work of a savepoint survive a rollback. Other databases lock rows instead.
+
+    :param model: a model of the database that is going to be written.
+    """
+    mapper = sa.inspect(model)
+    if session.get_bind(mapper).dialect.name == "sqlite":
+        connection: Any = session.connection(bind_arguments={"mapper": mapper})
+        if not connection.connection.dbapi_connection.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def lock_account(session: Session, account: type[Any], account_id: Any) -> None:
+    """Let one request at a time change the tokens and settings of an account.
+
+    How many tokens are active, and which settings are the newest, is read before it is
+    decided; the lock holds until the transaction ends. SCIM's requests do not wait for it.
+    """
+    begin_write(session, account)
+    key = sa.inspect(account).primary_key[0]
+    session.execute(sa.select(key).where(key == account_id).with_for_update(key_share=True))
