@@ -1,7 +1,8 @@
 """What happened, told after the commit. Callbacks decide, signals tell.
 
 Each signal is sent with the application as sender and carries ``account``. A receiver
-that raises is logged and the next one still runs: what is committed stays committed.
+that raises is logged and the next one still runs: what is committed stays committed. A
+receiver that writes to the host's database commits by itself.
 """
 
 from __future__ import annotations

@@ -691,6 +691,9 @@ def test_discovery_is_also_read_by_id(entra: Entra) -> None:
             assert entra.get(f"/{endpoint}/{resource['id']}").get_json() == resource
             assert resource["meta"]["location"].endswith(f"/{endpoint}/{resource['id']}")
     error_of(entra.get('/Schemas?filter=id+eq+"x"'), 403)
+    config = entra.get("/ServiceProviderConfig").get_json()
+    by_id = entra.get(f"/ServiceProviderConfig/{config['schemas'][0]}").get_json()
+    assert by_id == {**config, "id": config["schemas"][0]}
 
 
 # What is left behind
@@ -813,6 +816,75 @@ def test_a_database_that_is_busy_is_a_503_that_asks_to_come_back(
     answer = entra.patch(f"/Users/{uuid.uuid4()}", {"op": "remove", "path": "title"})
     error_of(answer, 503)
     assert answer.headers["Retry-After"].isdigit()
+
+
+@pytest.mark.parametrize("error", [sa.exc.OperationalError, sa.exc.DatabaseError])
+def test_a_failing_statement_leaves_no_values_in_the_applications_log(
+    entra: Entra,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[sa.exc.DBAPIError],
+) -> None:
+    """SQLAlchemy's errors quote the statement with its values; the log does not."""
+    sent = {"userName": "zoe.private@example.com"}
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise error("INSERT INTO user", sent, Exception("no"))
+
+    monkeypatch.setattr(scim.user, "create", fail)
+    answer = entra.post("/Users", sent)
+    assert answer.status_code in (500, 503)
+    assert error.__name__ in caplog.text
+    assert sent["userName"] not in caplog.text
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_constraint_that_speaks_at_the_commit_is_a_conflict(app: Flask, entra: Entra) -> None:
+    """A deferred constraint of the host's is 409, and nothing is kept."""
+    with app.app_context():
+        db.session.execute(
+            sa.text(
+                'ALTER TABLE "user" ADD CONSTRAINT late UNIQUE (locale) '
+                "DEFERRABLE INITIALLY DEFERRED"
+            )
+        )
+        db.session.commit()
+    entra.user("ada", locale="nl-NL")
+    error_of(entra.post("/Users", {"userName": "bo@example.com", "locale": "nl-NL"}), 409)
+    assert entra.find('userName eq "bo@example.com"') == []
+
+
+def test_what_a_receiver_leaves_uncommitted_is_not_kept_by_chance(app: Flask, entra: Entra) -> None:
+    """The same at the first request of a minute, which notes the token's use, and later."""
+
+    def write(app: Flask, user: User, **evidence: Any) -> None:
+        user.full_name = "by a receiver"
+
+    user_updated.connect(write, app)
+    try:
+        path = f"/Users/{entra.user('ada')['id']}"
+        for title in ("first", "second"):
+            with app.app_context():
+                db.session.execute(sa.update(scim.Token).values(last_used_at=None))
+                db.session.commit()
+            entra.patch(path, {"op": "replace", "path": "title", "value": title})
+            assert "name" not in entra.get(path).get_json()
+    finally:
+        user_updated.disconnect(write, app)
+
+
+def test_a_patch_that_changes_nothing_is_no_change(app: Flask, entra: Entra) -> None:
+    """It succeeds, and the log has no entry of it."""
+    user = entra.user("ada")
+    operation = {"op": "replace", "path": "active", "value": True}
+    assert entra.patch(f"/Users/{user['id']}", operation).get_json() == user
+    assert [entry.event for entry in entries(app)] == ["user.created"]
+
+
+def test_what_stands_in_an_address_and_is_no_id_is_not_logged(app: Flask, entra: Entra) -> None:
+    """Somebody may ask for a person by name there."""
+    error_of(entra.get("/Users/ada.private@example.com"), 404)
+    assert "private" not in str([(e.resource_id, e.detail, e.paths) for e in entries(app)])
 
 
 def test_the_hosts_own_hooks_answer_in_scim_below_the_prefix(app: Flask, entra: Entra) -> None:
