@@ -49,13 +49,6 @@ class InvalidFilter(SCIMError):
     )
 
 
-class TooMany(SCIMError):
-    """The filter yields more than the server is willing to process."""
-
-    scim_type = "tooMany"
-    default_detail = "The filter finds more resources than this server returns. Make it narrower."
-
-
 class Uniqueness(SCIMError):
     """An attribute value is in use already."""
 

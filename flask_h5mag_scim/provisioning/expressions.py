@@ -22,7 +22,6 @@ from ..protocol.paths import AttrExp, Filter, LogExp, Not, Path, ValuePath
 from ..protocol.schemas import Boolean, Complex, DateTime, Target
 from .mapping import AttributeMap, Element, Entry
 
-_ORDERING = frozenset({"gt", "ge", "lt", "le"})
 _TEXTUAL = frozenset({"co", "sw", "ew"})
 
 
