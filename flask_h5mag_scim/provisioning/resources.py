@@ -94,7 +94,10 @@ class Resource:
         self.model = model
         mapper: Any = sa.inspect(model)
         if len(mapper.primary_key) != 1:
-            raise TypeError(f"{model.__name__} needs a primary key of one column for SCIM's id.")
+            raise TypeError(
+                f"{model.__name__} has a primary key of several columns; flask_h5mag_scim needs "
+                "one, because a SCIM id is one text."
+            )
         if account not in mapper.columns:
             raise ValueError(f"{model.__name__} has no column attribute {account!r}.")
         self.account = account

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC
 from typing import Any
@@ -20,6 +21,7 @@ from flask_h5mag_scim.protocol.errors import InvalidValue, NotFound, Uniqueness
 from flask_h5mag_scim.protocol.messages import Query
 from flask_h5mag_scim.provisioning.mapping import integer_bound
 from flask_h5mag_scim.provisioning.resources import Change
+from flask_h5mag_scim.records.models import single_key
 
 from ..conftest import both_databases
 
@@ -404,6 +406,21 @@ def test_rows_of_the_tutorial_that_are_missing_are_named() -> None:
     (advice,) = (text for text in resource.advice() if "no row for" in text)
     assert "preferredLanguage" in advice
     assert "userName" not in advice
+
+
+class Seat(Base):
+    __tablename__ = "seat"
+
+    row: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+
+
+def test_a_key_of_several_columns_is_refused_in_the_same_words_everywhere() -> None:
+    """Whichever looks first, the resource or the records, says the same."""
+    with pytest.raises(TypeError) as by_records:
+        single_key(Seat)
+    with pytest.raises(TypeError, match=re.escape(str(by_records.value))):
+        UserResource(Seat, account="row", attributes={})
 
 
 @both_databases
