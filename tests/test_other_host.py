@@ -185,11 +185,61 @@ def test_a_manager_that_is_mapped_is_kept_found_and_cleared(ship: Ship) -> None:
     assert ship.scalar(sa.select(Human.boss).where(Human.login == "ada")) is None
 
 
+@pytest.mark.parametrize("verb", ["POST", "PUT", "PATCH"])
+def test_a_manager_is_somebody_of_the_same_customer(app: Flask, ship: Ship, verb: str) -> None:
+    """Another customer's person is refused just like an id that nobody has, and so is a row
+    that is no user, or no longer one."""
+    manager = f"{ENTERPRISE}:manager"
+    stranger = board(app, "second").human("stranger")["id"]
+    boss, gone, ada = (ship.human(login)["id"] for login in ("boss", "gone", "ada"))
+    ship.entra.delete(f"/Users/{gone}")
+    machine = str(ship.scalar(sa.select(Person.number).where(Person.customer == ship.number)))
+
+    def send(id: str) -> Any:
+        body = {"userName": f"new{id}", ENTERPRISE: {"manager": {"value": id}}}
+        if verb == "POST":
+            return ship.entra.post("/Users", body)
+        if verb == "PUT":
+            return ship.entra.put(f"/Users/{ada}", {**body, "userName": "ada"})
+        return ship.entra.patch(f"/Users/{ada}", {"op": "Add", "path": manager, "value": id})
+
+    before = ship.entra.get("/Users").get_json()
+    details = [
+        error_of(send(id), 400, "invalidValue").replace(id, "ID")
+        for id in (stranger, "424242", machine, gone)
+    ]
+    assert set(details) == {f"{manager}.value: no User of this account has the id 'ID'."}
+    assert ship.entra.get("/Users").get_json() == before
+
+    answer = send(boss)
+    assert answer.status_code == (201 if verb == "POST" else 200), answer.text
+    body = answer.get_json()
+    assert body[ENTERPRISE] == {"manager": {"value": boss}}
+    assert ship.scalar(sa.select(Human.boss).where(Human.number == int(body["id"]))) == int(boss)
+    if verb == "PUT":
+        cleared = ship.entra.put(f"/Users/{ada}", {"userName": "ada"})
+    else:
+        nobody = {"op": "Remove", "path": manager}
+        cleared = ship.entra.patch(f"/Users/{body['id']}", nobody)
+    assert ENTERPRISE not in cleared.get_json()
+    assert ship.scalar(sa.select(Human.boss).where(Human.number == int(body["id"]))) is None
+
+
+def test_a_manager_who_is_gone_stops_no_other_change(ship: Ship) -> None:
+    """Only what is written is checked: somebody's manager may leave first."""
+    boss, ada = ship.human("boss")["id"], ship.human("ada")["id"]
+    refer = {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": boss}
+    assert ship.entra.patch(f"/Users/{ada}", refer).status_code == 200
+    assert ship.entra.delete(f"/Users/{boss}").status_code == 204
+    off = {"op": "Replace", "path": "active", "value": False}
+    assert ship.entra.patch(f"/Users/{ada}", off).get_json()["active"] is False
+
+
 #: Path, value, and what the sentence names.
 UNKEPT = [
     (f"{ENTERPRISE}:manager", "no number", "manager.value"),
     (f"{ENTERPRISE}:manager", "999999999999", "manager.value"),
-    (f"{ENTERPRISE}:manager", "424242", "refers"),
+    (f"{ENTERPRISE}:manager", "424242", "manager.value"),
     (f"{ENTERPRISE}:employeeNumber", "40000", "employeeNumber"),
     (f"{ENTERPRISE}:employeeNumber", "1_0", "employeeNumber"),
     ("externalId", "no guid", "externalId"),

@@ -22,9 +22,9 @@ from ..protocol import messages
 from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
 from ..protocol.patch import Operation, apply
 from ..protocol.paths import AttrExp, LogExp, parse_filter
-from ..protocol.schemas import GROUP, USER, Table, Target, deserialize
+from ..protocol.schemas import ENTERPRISE_USER, GROUP, USER, Table, Target, deserialize
 from .expressions import Compiler, Related, Shape
-from .mapping import AttributeMap, AttributeRow, integer_bound
+from .mapping import AttributeMap, AttributeRow, Entry, integer_bound
 from .membership import BATCH, Membership
 
 #: The tutorial's rows; a customer's admin expects each of them to work.
@@ -42,6 +42,9 @@ TUTORIAL = (
     "timezone",
     "userType",
 )
+
+#: The one attribute of a user that refers to another user.
+MANAGER = f"{ENTERPRISE_USER}:manager.value"
 
 _ACCOUNT = "scim_account"
 _KEY = "scim_key"
@@ -282,6 +285,26 @@ class Resource:
         """Attributes that are kept in the association table, for filters."""
         return {}
 
+    def known(
+        self, session: Session, account_id: Any, keys: Sequence[Any], column: Any = None
+    ) -> set[Any]:
+        """Those of ``keys`` that resources of this account have.
+
+        :param column: the column that is meant, where it is not the primary key.
+        """
+        statement = self._having(self._key_column if column is None else column)
+        found: set[Any] = set()
+        for start in range(0, len(keys), BATCH):
+            parameters = {_ACCOUNT: account_id, "scim_keys": keys[start : start + BATCH]}
+            found |= set(session.scalars(statement, parameters))
+        return found
+
+    @lru_cache(maxsize=8)  # noqa: B019, a resource lives as long as its process
+    def _having(self, column: sa.Column[Any]) -> sa.Select[Any]:
+        return self._of_account.with_only_columns(column, maintain_column_froms=True).where(
+            column.in_(sa.bindparam("scim_keys", expanding=True))
+        )
+
     @lru_cache(maxsize=256)  # noqa: B019, a resource lives as long as its process
     def _search(self, shape: Shape | None) -> tuple[sa.Select[Any], sa.Select[Any]]:
         """The page and the count of a filter's shape."""
@@ -399,6 +422,7 @@ class Resource:
         related = self._take_related(document)
         obj = self.new(account, account_id)
         paths, ignored = self.map.write(obj, {}, document)
+        self._require_own(session, account_id, obj, paths)
         self._require_unique(session, account_id, document, self.unique, None)
         session.add(obj)
         self._flush(session)
@@ -468,6 +492,7 @@ class Resource:
         if changed:
             self._require_unique(session, account_id, after, changed, self.key(obj))
         paths, ignored = self.map.write(obj, before, after)
+        self._require_own(session, account_id, obj, paths)
         self._flush(session)
         change = Change("updated", obj, self.id(obj), paths, ignored)
         if "active" in paths:
@@ -567,6 +592,11 @@ class Resource:
             "values that must be unique."
         )
 
+    def _require_own(
+        self, session: Session, account_id: Any, obj: Any, paths: Sequence[str]
+    ) -> None:
+        """Refuse what was written into ``paths`` if it refers to another account's row."""
+
     # What is kept in the association table
 
     def _take_related(self, document: dict[str, Any]) -> Any:
@@ -658,6 +688,34 @@ class UserResource(Resource):
         """Delete a user, out of every group first."""
         self.group.members.forget_user(session, self.key(obj))
         super().delete(session, obj)
+
+    @cached_property
+    def _manager(self) -> tuple[Entry, Any] | None:
+        """The map's row for the manager and the column of users that it refers to; ``None``
+        where it keeps a mere text."""
+        entry = self.map.find(MANAGER)
+        if entry is None:
+            return None
+        tables = sa.inspect(self.model).tables
+        for key in getattr(getattr(self.model, entry.attribute), "foreign_keys", ()):
+            if key.column.table in tables:
+                return entry, key.column
+        return None
+
+    def _require_own(
+        self, session: Session, account_id: Any, obj: Any, paths: Sequence[str]
+    ) -> None:
+        if MANAGER not in paths or self._manager is None:
+            return
+        entry, column = self._manager
+        key = getattr(obj, entry.attribute)
+        # The database itself would take a user of any account.
+        with session.no_autoflush:
+            if key is None or self.known(session, account_id, [key], column):
+                return
+        raise InvalidValue(
+            f"{MANAGER}: no User of this account has the id {str(key)[:60]!r}.", path=MANAGER
+        )
 
     def related(self) -> dict[str, tuple[Any, Related]]:
         members = self.group.members
@@ -801,10 +859,7 @@ class GroupResource(Resource):
         """
         keys = {id: self.user.parse_id(id) for id in ids}
         wanted = [key for key in keys.values() if key is not None]
-        found: set[Any] = set()
-        for start in range(0, len(wanted), BATCH):
-            parameters = {_ACCOUNT: account_id, "scim_keys": wanted[start : start + BATCH]}
-            found |= set(session.scalars(self._known_users, parameters))
+        found = self.user.known(session, account_id, wanted)
         unknown = [id for id, key in keys.items() if key not in found]
         if unknown:
             shown = ", ".join(id[:60] for id in unknown[:10])
@@ -813,13 +868,6 @@ class GroupResource(Resource):
                 f"members: no User of this account has the id {shown}{more}.", path="members"
             )
         return list(dict.fromkeys(wanted))
-
-    @cached_property
-    def _known_users(self) -> sa.Select[Any]:
-        user = self.user
-        return user._of_account.with_only_columns(
-            user.key_attribute, maintain_column_froms=True
-        ).where(user.key_attribute.in_(sa.bindparam("scim_keys", expanding=True)))
 
     def _note_members(self, session: Session, change: Change) -> None:
         if "members" not in change.paths:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from marshmallow import ValidationError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from example_app.models import Account, TeamMember, User, db
 from example_app.provisioning import scim
@@ -19,8 +19,9 @@ from flask_h5mag_scim import UserResource
 from flask_h5mag_scim.protocol import entra, patch
 from flask_h5mag_scim.protocol.errors import InvalidValue, NotFound, Uniqueness
 from flask_h5mag_scim.protocol.messages import Query
+from flask_h5mag_scim.protocol.schemas import ENTERPRISE_USER
 from flask_h5mag_scim.provisioning.mapping import integer_bound
-from flask_h5mag_scim.provisioning.resources import Change
+from flask_h5mag_scim.provisioning.resources import MANAGER, Change
 from flask_h5mag_scim.records.models import single_key
 
 from ..conftest import both_databases
@@ -406,6 +407,56 @@ def test_rows_of_the_tutorial_that_are_missing_are_named() -> None:
     (advice,) = (text for text in resource.advice() if "no row for" in text)
     assert "preferredLanguage" in advice
     assert "userName" not in advice
+
+
+class Desk(Base):
+    __tablename__ = "desk"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[int]
+    login: Mapped[str]
+    enabled: Mapped[bool]
+    oid: Mapped[str | None]
+    words: Mapped[str | None]
+    key: Mapped[int | None] = mapped_column(sa.ForeignKey("desk.id"))
+    name: Mapped[str | None] = mapped_column(sa.ForeignKey("desk.login"))
+    person: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "sent", "kept"),
+    [
+        ("words", "wm9k2", True),
+        ("words", "2", True),
+        ("key", "1", True),
+        ("key", "2", False),
+        ("key", "3", False),
+        ("name", "mine", True),
+        ("name", "theirs", False),
+        ("name", "nobody", False),
+        ("person", "2", True),
+    ],
+)
+def test_a_manager_is_a_user_of_the_account_where_a_foreign_key_says_user(
+    attribute: str, sent: str, kept: bool
+) -> None:
+    """A mere text keeps whatever is sent, and a key of another table is the host's affair."""
+    rows = {"userName": "login", "externalId": "oid", "active": "enabled", MANAGER: attribute}
+    resource = UserResource(Desk, account="tenant", attributes=rows)
+    engine = sa.create_engine("sqlite://")
+    Desk.__table__.create(engine)
+    with Session(engine) as session:
+        session.add(Desk(id=1, tenant=1, login="mine", enabled=True))
+        session.add(Desk(id=2, tenant=2, login="theirs", enabled=True))
+        session.flush()
+        body = {"userName": "new", "active": True, ENTERPRISE_USER: {"manager": {"value": sent}}}
+        if kept:
+            change = resource.create(session, None, 1, body)
+            assert MANAGER in change.paths
+            assert str(getattr(change.obj, attribute)) == sent
+        else:
+            with pytest.raises(InvalidValue, match=r"manager\.value: no User of this account"):
+                resource.create(session, None, 1, body)
 
 
 class Seat(Base):
