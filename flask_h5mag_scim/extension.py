@@ -182,7 +182,14 @@ class H5magSCIM:
         scim.register(app, state)
         pages.register(app, state)
         sso.register(app, state)
-        csrf = app.extensions.get("csrf")
-        if csrf is not None:
-            csrf.exempt(scim.blueprint)
+
+        def exempt_from_csrf() -> None:
+            csrf = app.extensions.get("csrf")
+            if csrf is not None:
+                csrf.exempt(scim.blueprint)
+
+        # Flask-WTF may have been set up before, and it may be set up after; then its check
+        # comes after this as well.
+        exempt_from_csrf()
+        app.before_request(exempt_from_csrf)
         app.cli.add_command(cli.group)
