@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+#: What the brackets of a path, or a filter, compare with, as :mod:`.paths` writes it. The
+#: type in ``emails[type eq "work"].value`` belongs to the attribute's name.
+_LITERAL = re.compile(
+    r"""(?P<type>(?<![\w.$-])type\s+eq\s*"[\w-]{1,20}")"""
+    r"""|"(?:[^"\\]|\\.)*"?|(?<=\s)-?[0-9][^\s)\]]*""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def literals(expression: str) -> tuple[str, ...]:
+    """The texts and numbers that a path or a filter compares with, as they stand in it."""
+    return tuple(found[0] for found in _LITERAL.finditer(expression) if not found["type"])
+
+
+def without_literals(expression: str) -> str:
+    """A path or a filter for people who need not learn what it compares with."""
+    return _LITERAL.sub(lambda found: found["type"] or "…", expression)
 
 
 class SCIMError(Exception):
@@ -13,6 +33,8 @@ class SCIMError(Exception):
     :param detail: one sentence that an admin can act on: what is wrong, with the attribute
         and the value. No secrets.
     :param path: the attribute that the error is about, where there is one.
+    :param values: the parts of ``detail`` that came from the client, exactly as they stand
+        in it. The answer shows them, the log does not.
     """
 
     #: The HTTP status of the answer.
@@ -22,10 +44,24 @@ class SCIMError(Exception):
     #: What is said when the place that raises has nothing more exact.
     default_detail: ClassVar[str] = "The request cannot be carried out."
 
-    def __init__(self, detail: str | None = None, *, path: str | None = None) -> None:
+    def __init__(
+        self, detail: str | None = None, *, path: str | None = None, values: Iterable[str] = ()
+    ) -> None:
         self.detail = detail or self.default_detail
         self.path = path
+        self.values = tuple(values)
         super().__init__(self.detail)
+
+    def without_values(self) -> str:
+        """``detail`` for the log: who reads it need not learn what people are called."""
+        longest_first = sorted(filter(None, self.values), key=len, reverse=True)
+        if not longest_first:
+            return self.detail
+        return re.sub("|".join(map(re.escape, longest_first)), "…", self.detail)
+
+    def safe_path(self) -> str | None:
+        """``path`` for the log, without what its brackets compare with."""
+        return None if self.path is None else without_literals(self.path)
 
     def headers(self) -> dict[str, str]:
         """Headers that belong to this error's answer."""

@@ -127,7 +127,8 @@ def _integer(parameters: Mapping[str, str], name: str, default: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        raise InvalidValue(f"{name} must be a whole number, not {text[:40]!r}.") from None
+        shown = repr(text[:40])
+        raise InvalidValue(f"{name} must be a whole number, not {shown}.", values=[shown]) from None
     # What no list can have is brought to what a database can count.
     return min(max(number, -1), 2**31)
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import documents
-from .errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget
+from .errors import (
+    InvalidPath,
+    InvalidSyntax,
+    InvalidValue,
+    Mutability,
+    NoTarget,
+    SCIMError,
+    literals,
+)
 from .paths import parse_path
 from .schemas import Complex, Table, Target, deserialize
 
@@ -38,9 +46,10 @@ def parse(raw: Iterable[Mapping[str, Any]], table: Table) -> list[Operation]:
     for number, one in enumerate(raw, 1):
         op, path, value = one.get("op"), one.get("path"), one.get("value")
         if op not in ("add", "replace", "remove"):
+            shown = repr(str(op)[:40])
             raise InvalidSyntax(
-                f"Operation {number} has the op {str(op)[:40]!r}; possible are add, replace and "
-                "remove."
+                f"Operation {number} has the op {shown}; possible are add, replace and remove.",
+                values=[shown],
             )
         if path is not None and not isinstance(path, str):
             raise InvalidSyntax(f"The path of operation {number} is not a text.")
@@ -82,10 +91,18 @@ def _located(text: str, table: Table) -> Target:
     target = table.locate(parse_path(text))
     if target.field is None or target.container:
         return target
+    why = None
     if target.filter is not None and not target.multi_valued:
-        raise InvalidPath(f"{text[:200]}: {target.name} has one value, so no brackets.", path=text)
-    if target.sub is not None and not isinstance(target.element, Complex):
-        raise InvalidPath(f"{text[:200]}: {target.name} has no sub-attributes.", path=text)
+        why = "has one value, so no brackets"
+    elif target.sub is not None and not isinstance(target.element, Complex):
+        why = "has no sub-attributes"
+    if why:
+        shown = text[:200]
+        raise InvalidPath(
+            f"{shown}: {target.name} {why}.",
+            path=target.text,
+            values=[shown] if "[" in shown else [],
+        )
     return target
 
 
@@ -118,7 +135,7 @@ def apply(
     for operation in operations:
         target = operation.target
         if target.read_only:
-            raise Mutability(f"{target.text} is read-only.", path=target.text)
+            raise _about(target, Mutability, "{} is read-only.")
         if not keeps(target):
             if target.text not in ignored:
                 ignored.append(target.text)
@@ -135,10 +152,16 @@ def apply(
     return document, ignored
 
 
+def _about(target: Target, error: type[SCIMError], detail: str) -> SCIMError:
+    """An error that names ``target`` at the ``{}`` of its detail."""
+    text = target.text
+    return error(detail.format(text), path=text, values=literals(text))
+
+
 def _require_optional(target: Target, error: type[Mutability | InvalidValue]) -> None:
     field = target.sub_field if target.sub else target.field
     if field is not None and field.required and target.filter is None:
-        raise error(f"{target.text} is required and cannot be removed.", path=target.text)
+        raise _about(target, error, "{} is required and cannot be removed.")
 
 
 def _set(document: dict[str, Any], target: Target, value: Any, *, replace: bool) -> None:
@@ -184,7 +207,7 @@ def _merge(document: dict[str, Any], target: Target, value: Any) -> None:
 def _set_list(document: dict[str, Any], target: Target, values: Any, replace: bool) -> None:
     current = [] if replace else list(documents.elements(document, target))
     if len(current) + len(values) > MAX_ELEMENTS:
-        raise InvalidValue(f"{target.text} has more than {MAX_ELEMENTS} values.", path=target.text)
+        raise _about(target, InvalidValue, f"{{}} has more than {MAX_ELEMENTS} values.")
     for value in values:
         if value in ({}, None):
             continue
@@ -224,13 +247,13 @@ def _set_matching(document: dict[str, Any], target: Target, value: Any, replace:
     else:
         part = deserialize(target.element, value, target.text)
         if not isinstance(part, dict):
-            raise InvalidValue(f"{target.text}: the value must be an object.", path=target.text)
+            raise _about(target, InvalidValue, "{}: the value must be an object.")
     current = list(documents.elements(document, target))
     matching = _matching(current, target)
     made = documents.constants(target.filter)
     if not matching:
         if made is None:
-            raise NoTarget(f"Nothing matches {target.text}.", path=target.text)
+            raise _about(target, NoTarget, "Nothing matches {}.")
         matching = [deserialize(target.element, made, target.text)]
         current += matching
     for item in matching:

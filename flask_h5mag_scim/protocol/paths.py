@@ -131,9 +131,13 @@ class _Reader:
 
     def fail(self, expected: str) -> NoReturn:
         rest = self.text[self.at : self.at + 20]
-        found = f"{rest!r}" if rest else "the end"
+        found = repr(rest) if rest else "the end"
         where = f"at position {self.at + 1}"
-        raise self.error(f"Expected {expected} {where} of {self.text[:200]!r}, found {found}.")
+        shown = repr(self.text[:200])
+        raise self.error(
+            f"Expected {expected} {where} of {shown}, found {found}.",
+            values=(shown, found) if rest else (shown,),
+        )
 
     def space(self) -> None:
         match = _SPACE.match(self.text, self.at)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
+from .errors import InvalidValue, literals
 from .paths import AttrExp, Filter, LogExp, Not, Path, ValuePath
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -530,6 +531,13 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(part) for part in value if part is not None]
     return value
+
+
+def refusal(error: ValidationError) -> InvalidValue:
+    """What marshmallow does not let pass, as SCIM's error."""
+    keys = error.messages if isinstance(error.messages, dict) else ()
+    values = [value for key in keys for value in literals(str(key))]
+    return InvalidValue(" ".join(sentences(error.messages)), values=values)
 
 
 def sentences(messages: Any, path: str = "") -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from ..protocol import documents
-from ..protocol.errors import InvalidFilter
+from ..protocol.errors import InvalidFilter, literals
 from ..protocol.paths import AttrExp, Filter, LogExp, Not, Path, ValuePath
 from ..protocol.schemas import Boolean, Complex, DateTime, Target
 from .mapping import AttributeMap, Element, Entry
@@ -143,7 +143,8 @@ class Compiler:
     def _refuse_unmapped(self, target: Target, tree: Filter) -> NoReturn:
         known = ", ".join(["id", *(entry.text for entry in self.map.entries)])
         raise InvalidFilter(
-            f"{target.text or tree} is not searched here. Attributes that are: {known}."
+            f"{target.text or tree} is not searched here. Attributes that are: {known}.",
+            values=literals(str(tree)),
         )
 
     def _id(
@@ -184,7 +185,10 @@ class Compiler:
         found = _joined("or", tuple(shapes))
         if found == Constant(False) and (target.filter or target.sub not in (None, "value")):
             kept = ", ".join(slot.text for element in elements for slot in element.slots)
-            raise InvalidFilter(f"{tree} finds nothing that is kept here. Kept is {kept}.")
+            raise InvalidFilter(
+                f"{tree} finds nothing that is kept here. Kept is {kept}.",
+                values=literals(str(tree)),
+            )
         return found
 
     def _bracket(
@@ -199,7 +203,9 @@ class Compiler:
             case AttrExp():
                 return self._in_element(tree, element, elements, values)
             case ValuePath():
-                raise InvalidFilter(f"{tree}: brackets cannot stand in brackets.")
+                raise InvalidFilter(
+                    f"{tree}: brackets cannot stand in brackets.", values=literals(str(tree))
+                )
 
     def _in_element(
         self, tree: AttrExp, element: Element, elements: list[Element], values: dict[str, Any]
@@ -377,4 +383,4 @@ def _negated(shape: Shape) -> Shape:
 
 
 def _refuse(tree: AttrExp, why: str) -> NoReturn:
-    raise InvalidFilter(f"{tree}: {why}.")
+    raise InvalidFilter(f"{tree}: {why}.", values=literals(str(tree)))

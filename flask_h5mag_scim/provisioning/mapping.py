@@ -76,9 +76,11 @@ class Entry:
             text = _scalar(value)
             return text if self.convert is None else self.convert(text)
         except ValueError:
+            shown = repr(str(value)[:100])
             raise InvalidValue(
-                f"{self.text}: {str(value)[:100]!r} is not a value that this application keeps.",
+                f"{self.text}: {shown} is not a value that this application keeps.",
                 path=self.text,
+                values=[shown],
             ) from None
 
     def fits(self, element: Any) -> bool:
@@ -428,9 +430,11 @@ class AttributeMap:
             setattr(obj, entry.attribute, entry.for_model(value))
         except ValueError as error:
             # The host's own validator, or the setter of its hybrid property, refuses.
+            shown = repr(str(value)[:100])
             raise InvalidValue(
-                f"{entry.text}: the application does not accept {str(value)[:100]!r}.",
+                f"{entry.text}: the application does not accept {shown}.",
                 path=entry.text,
+                values=[shown],
             ) from error
 
     def _split(self, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..protocol import messages
-from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
+from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness, literals
 from ..protocol.patch import Operation, apply
 from ..protocol.paths import AttrExp, LogExp, parse_filter
 from ..protocol.schemas import ENTERPRISE_USER, GROUP, USER, Table, Target, deserialize
@@ -352,7 +352,10 @@ class Resource:
 
     def not_found(self, id: str) -> NotFound:
         """The error for an id that this account does not have."""
-        return NotFound(f"There is no {self.name} with the id {id[:100]!r} in this account.")
+        shown = repr(id[:100])
+        return NotFound(
+            f"There is no {self.name} with the id {shown} in this account.", values=[shown]
+        )
 
     def search(self, session: Session, account_id: Any, query: messages.Query) -> Page:
         """One page of the resources that a filter finds, in the order of their keys.
@@ -524,10 +527,11 @@ class Resource:
         found = session.execute(self._taken(wanted, own_key is not None), parameters).one()
         for path, taken in zip(wanted, found, strict=True):
             if taken:
+                shown = repr(str(document[path])[:200])
                 raise Uniqueness(
-                    f"{path} {str(document[path])[:200]!r} belongs to another {self.name} of "
-                    "this account already.",
+                    f"{path} {shown} belongs to another {self.name} of this account already.",
                     path=path,
+                    values=[shown],
                 )
 
     @lru_cache(maxsize=32)  # noqa: B019, a resource lives as long as its process
@@ -713,8 +717,9 @@ class UserResource(Resource):
         with session.no_autoflush:
             if key is None or self.known(session, account_id, [key], column):
                 return
+        shown = repr(str(key)[:60])
         raise InvalidValue(
-            f"{MANAGER}: no User of this account has the id {str(key)[:60]!r}.", path=MANAGER
+            f"{MANAGER}: no User of this account has the id {shown}.", path=MANAGER, values=[shown]
         )
 
     def related(self) -> dict[str, tuple[Any, Related]]:
@@ -862,10 +867,12 @@ class GroupResource(Resource):
         found = self.user.known(session, account_id, wanted)
         unknown = [id for id, key in keys.items() if key not in found]
         if unknown:
-            shown = ", ".join(id[:60] for id in unknown[:10])
+            shown = ", ".join(repr(id[:60]) for id in unknown[:10])
             more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
             raise InvalidValue(
-                f"members: no User of this account has the id {shown}{more}.", path="members"
+                f"members: no User of this account has the id {shown}{more}.",
+                path="members",
+                values=[shown],
             )
         return list(dict.fromkeys(wanted))
 
@@ -909,14 +916,20 @@ def _member_ids(one: Operation) -> tuple[list[str], list[str] | None]:
     who are there."""
     target = one.target
     if target.sub not in (None, "value"):
-        raise InvalidValue(f"{target.text}: of a member, only the value can be changed.")
+        raise InvalidValue(
+            f"{target.text}: of a member, only the value can be changed.",
+            path="members",
+            values=literals(target.text),
+        )
     named: list[str] | None = None
     if target.filter is not None:
         # A filter on members says whom: members[value eq "id"], or several joined by or.
         named = _filtered_ids(target.filter)
         if named is None:
             raise InvalidValue(
-                f'{target.text}: members are named by members[value eq "id"].', path="members"
+                f'{target.text}: members are named by members[value eq "id"].',
+                path="members",
+                values=literals(target.text),
             )
         if one.op == "remove":
             return [], named

@@ -455,8 +455,11 @@ def test_a_manager_is_a_user_of_the_account_where_a_foreign_key_says_user(
             assert MANAGER in change.paths
             assert str(getattr(change.obj, attribute)) == sent
         else:
-            with pytest.raises(InvalidValue, match=r"manager\.value: no User of this account"):
+            with pytest.raises(InvalidValue) as refused:
                 resource.create(session, None, 1, body)
+            sentence = f"{MANAGER}: no User of this account has the id "
+            assert refused.value.detail == f"{sentence}{sent!r}."
+            assert refused.value.without_values() == f"{sentence}…."
 
 
 class Seat(Base):
