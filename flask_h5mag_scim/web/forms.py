@@ -21,6 +21,7 @@ PAGE = "h5mag_scim_pages.index"
 
 _CSRF = "_h5mag_scim_csrf"
 _LOGIN_AT = "_h5mag_scim_login_at"
+_CAME_BY_SSO = "_h5mag_scim_by_sso"
 
 
 def csrf_token() -> str:
@@ -61,6 +62,11 @@ def note_login(app: Flask, **evidence: Any) -> None:
     session[_LOGIN_AT] = int(time.time())
 
 
+def note_sso() -> None:
+    """Remember that this session came in through Microsoft, not with a password."""
+    session[_CAME_BY_SSO] = True
+
+
 def login_is_recent() -> bool:
     """Whether the person authenticated in this session within the last ten minutes.
 
@@ -79,7 +85,10 @@ def require_recent_login(endpoint: str = PAGE, **values: Any) -> None:
         return
     # In the address, not in the session: hosts empty the session when somebody signs in.
     back = url_for(endpoint, **values, again=1)
-    abort(redirect(url_for(get_state().config.login_endpoint, next=back), 303))
+    # Who came in with a password may be unknown to Microsoft, and is asked for it again.
+    password = None if session.get(_CAME_BY_SSO) else 1
+    login = url_for(get_state().config.login_endpoint, next=back, password=password)
+    abort(redirect(login, 303))
 
 
 def returned_from_login() -> bool:

@@ -399,16 +399,27 @@ def test_generate_and_revoke_want_a_recent_sign_in(app: Flask, owner: Admin, act
     )
     assert answer.status_code == 303
     assert answer.location.startswith("/login?next=")
+    assert answer.location.endswith("&password=1")
     assert held(app) == [("active", "test")]
 
     back = owner.client.post(
-        f"{answer.location}&password=1",
+        answer.location,
         data={"email": "owner@acme.example", "password": PASSWORD},
     )
     assert back.location == f"{confirm if action == 'revoke' else URL}?again=1"
     page = owner.open(back.location)
     assert page.statuses == ["Thank you, you are signed in again. Please repeat your last step."]
     assert "sign in again first" not in page.text
+
+
+def test_who_came_in_through_microsoft_signs_in_again_there(owner: Admin) -> None:
+    """They may have no password; everybody else is asked for it."""
+    owner.forget_login()
+    with owner.client.session_transaction() as session:
+        session["_h5mag_scim_by_sso"] = True
+    answer = owner.client.post(f"{URL}/generate", data=owner.open().fields())
+    assert answer.location.startswith("/login?next=")
+    assert "password" not in answer.location
 
 
 def test_reading_saving_and_discarding_want_no_recent_sign_in(app: Flask, owner: Admin) -> None:
