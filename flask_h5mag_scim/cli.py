@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from . import config as configuration
 from . import signals
 from .records import locks, log, providers, tokens
 from .records.log import Event
@@ -156,11 +156,9 @@ def sso_configure(
         known = ", ".join(sorted(config.oidc_clouds))
         raise click.ClickException(f"There is no cloud {cloud!r}; known are {known}.")
     try:
-        tenant_id = str(uuid.UUID(tenant))
-    except ValueError:
-        raise click.ClickException(
-            f"{tenant!r} is no tenant id: it is a GUID, Entra shows it as Directory (tenant) ID."
-        ) from None
+        tenant_id = configuration.tenant_id(tenant)
+    except ValueError as error:
+        raise click.ClickException(f"--tenant {tenant!r}: {error}") from error
     if not config.has_registration:
         raise click.ClickException(
             "This application has no registration at Microsoft: set H5MAG_SCIM_OIDC_CLIENT_ID "

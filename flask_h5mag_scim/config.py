@@ -24,6 +24,13 @@ MICROSOFT_CLOUDS: Mapping[str, str] = MappingProxyType(
 )
 METADATA_SUFFIX = "/.well-known/openid-configuration"
 
+#: How Microsoft writes the ids of directories and people, in lower case.
+GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+#: The directory of everybody's personal Microsoft accounts.
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+#: What Microsoft lets stand for a directory; each would let strangers in.
+MANY_TENANTS = frozenset({"common", "organizations", "consumers"})
+
 
 class ConfigurationError(RuntimeError):
     """The host's configuration is wrong. The message says what to change."""
@@ -47,6 +54,43 @@ def is_safe_origin(url: str) -> bool:
     if not parts.hostname or parts.username or parts.query or parts.fragment:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+
+
+def tenant_id(text: str) -> str:
+    """The id of one organisation's directory at Microsoft, in lower case.
+
+    :raises ValueError: with a sentence for whoever typed ``text``, when it is none.
+    """
+    value = text.lower()
+    if not value.strip():
+        raise ValueError("Enter your Directory (tenant) ID.")
+    if value in MANY_TENANTS:
+        raise ValueError(
+            f"“{text}” stands for every directory. Enter the ID of your own: only its people "
+            "may sign in here."
+        )
+    if value == PERSONAL_TENANT:
+        raise ValueError(
+            "This is the directory of personal Microsoft accounts. Enter the ID of your "
+            "organisation’s own directory."
+        )
+    if GUID.fullmatch(value):
+        return value
+    if "/" in value or ":" in value:
+        raise ValueError(
+            "This is an address. Enter only the ID: 32 digits and letters in five groups, like "
+            "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90."
+        )
+    if "." in value or "@" in value:
+        raise ValueError(
+            "This is a domain name. Enter the ID instead: in the Microsoft Entra admin centre "
+            "open Entra ID, Overview, and copy the Tenant ID."
+        )
+    raise ValueError(
+        "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like "
+        "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; the Microsoft Entra admin centre shows it under "
+        "Entra ID, Overview, as Tenant ID."
+    )
 
 
 def _text(value: Any) -> str:

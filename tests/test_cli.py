@@ -21,6 +21,7 @@ from flask_h5mag_scim.records.models import now
 from .conftest import Entra, error_of
 
 TENANT = "11111111-2222-3333-4444-555555555555"
+PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 
 def run(app: Flask, *words: str) -> Result:
@@ -175,7 +176,9 @@ def test_sso_is_configured_and_switched_off(app: Flask) -> None:
             "not in the range",
         ),
         (("token", "revoke", "abcdef", "--account", "acme"), "No active token has the fingerprint"),
-        (("sso", "configure", "--account", "acme", "--tenant", "x"), "it is a GUID"),
+        (("sso", "configure", "--account", "acme", "--tenant", "x"), "under Entra ID, Overview"),
+        (("sso", "configure", "--account", "acme", "--tenant", PERSONAL), "personal Microsoft"),
+        (("sso", "configure", "--account", "acme", "--tenant", "common"), "every directory"),
         (
             ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--cloud", "mars"),
             "There is no cloud 'mars'; known are china, global, us",
@@ -195,6 +198,7 @@ def test_mistakes_are_told_and_change_nothing(
     assert result.stdout == ""
     assert sentence in result.stderr
     assert events(app) == []
+    assert in_force(app) is None
 
 
 def test_sso_needs_a_registration(app: Flask) -> None:

@@ -24,6 +24,7 @@ import requests
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+from .. import config as configuration
 from ..config import METADATA_SUFFIX, Config
 from ..records.models import IdentityProviderMixin
 
@@ -52,7 +53,6 @@ COOLDOWN = 30.0
 #: With nothing usable: how soon a directory that could not be reached is asked again.
 RETRY = 5.0
 
-GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -103,17 +103,18 @@ def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
     """The connection of an account's settings.
 
     :raises SignInError: when this application has no registration, its configuration does
-        not know the cloud any more, or the tenant is none.
+        not know the cloud any more, or the tenant is no organisation's.
     """
     if config.oidc_client_id is None or config.oidc_client_secret is None:
         raise SignInError("registration")
     authority = config.oidc_clouds.get(provider.cloud)
     if authority is None:
         raise SignInError("cloud")
-    tenant_id = provider.tenant_id.lower()
-    if not GUID.fullmatch(tenant_id):
+    try:
         # "common" and its kin are no directory, and no text may lead elsewhere in the cloud.
-        raise SignInError("tenant_id")
+        tenant_id = configuration.tenant_id(provider.tenant_id)
+    except ValueError as error:
+        raise SignInError("tenant_id") from error
     issuer = (
         authority.removesuffix(METADATA_SUFFIX)
         if authority.endswith(METADATA_SUFFIX)

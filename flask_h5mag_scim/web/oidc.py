@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -25,10 +25,11 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.errors import ClaimError, InvalidKeyIdError, JoseError
 from joserfc.jws import extract_compact
 
+from ..config import GUID
 from ..records.models import IdentityProviderMixin
 from ..state import State
 from . import directory
-from .directory import ALGORITHM, GUID, Connection, SignInError, Store
+from .directory import ALGORITHM, Connection, SignInError, Store
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +51,11 @@ class ClaimsRefused(SignInError):  # noqa: N818, it is a verdict, not a fault
 class Authorization:
     """Where to send the browser, and what to remember until it returns."""
 
-    url: str
-    state: str
-    nonce: str
-    code_verifier: str
+    #: Has the state and the nonce in it.
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
 
 
 def redirect_uri(state: State) -> str:

@@ -163,7 +163,8 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "it up.",
         "cloud": "H5mag no longer knows the Microsoft cloud of these settings. Choose another "
         "one under More settings, or ask H5mag.",
-        "tenant_id": "The Directory (tenant) ID of these settings is not one. Correct it.",
+        "tenant_id": "The Directory (tenant) ID of these settings is not that of an organisation. "
+        "Correct it.",
         "client": "Microsoft does not accept the secret of H5mag’s registration. Only H5mag can "
         "renew it.",
         "discovery": "No directory answered at this address. Check the Directory (tenant) ID "

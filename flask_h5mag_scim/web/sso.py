@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -96,9 +96,9 @@ class Attempt:
     the browser has a say in it.
     """
 
-    state: str
-    nonce: str
-    code_verifier: str
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
     #: ``login``, or ``test``, which can never end in a login.
     purpose: str
     provider: str
@@ -438,7 +438,7 @@ def _tested(attempt: Attempt) -> tuple[IdentityProviderMixin, Any] | None:
     scim = state.scim
     if not current_user.is_authenticated or current_user.get_id() != attempt.user:
         return None
-    found = providers.by_id(state.session, scim.records, scim.account, UUID(attempt.provider))
+    found = providers.by_id(state.session, scim.records, UUID(attempt.provider))
     if found is None or not scim.can_manage(current_user._get_current_object(), found[1]):
         return None
     return found
@@ -475,7 +475,7 @@ def _by_public_id(public_id: str) -> tuple[IdentityProviderMixin, Any] | None:
     if not _PUBLIC_ID.fullmatch(public_id):  # PostgreSQL raises for NUL
         return None
     state = get_state()
-    return providers.by_public_id(state.session, state.scim.records, state.scim.account, public_id)
+    return providers.by_public_id(state.session, state.scim.records, public_id)
 
 
 def _check_licence(account: Any) -> None:

@@ -24,6 +24,7 @@ from ..issuer import CLIENT_ID, CLIENT_SECRET, Issuer, new_key, running
 
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
 OTHER_TENANT = "11111111-2222-3333-4444-555555555555"
+PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
 HOST = "https://login.microsoftonline.com"
 ISSUER = f"{HOST}/{TENANT}/v2.0"
 
@@ -86,11 +87,47 @@ def test_a_connection_needs_a_registration_and_a_cloud() -> None:
         directory.connect(settings(), provider("gone"))
 
 
-@pytest.mark.parametrize("tenant", ["common", "", "../x", f"{TENANT}/..", f"{TENANT}\n", "a.b"])
+@pytest.mark.parametrize(
+    "tenant", ["common", "", "../x", f"{TENANT}/..", f"{TENANT}\n", "a.b", PERSONAL]
+)
 def test_a_tenant_is_a_guid(tenant: str) -> None:
     """Whatever else got into the table, it leads to no address of the cloud."""
     with pytest.raises(SignInError, match="tenant_id"):
         directory.connect(settings(), provider("global", tenant))
+
+
+def test_a_usable_tenant_id() -> None:
+    """A directory's id passes in any case and comes out in lower case."""
+    assert configuration.tenant_id(TENANT) == TENANT
+    assert configuration.tenant_id(TENANT.upper()) == TENANT
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Enter your Directory"),
+        (" ", "Enter your Directory"),
+        ("common", "“common” stands for every directory"),
+        ("Organizations", "“Organizations” stands for every directory"),
+        ("consumers", "“consumers” stands for every directory"),
+        (PERSONAL, "personal Microsoft accounts"),
+        (PERSONAL.upper(), "personal Microsoft accounts"),
+        (f"https://login.microsoftonline.com/{TENANT}/v2.0", "This is an address"),
+        (f"urn:uuid:{TENANT}", "This is an address"),
+        ("acme.onmicrosoft.com", "This is a domain name"),
+        ("someone@acme", "This is a domain name"),
+        ("8f14e45f", "under Entra ID, Overview"),
+        (TENANT.replace("-", ""), "This is not a Directory"),
+        (f"{{{TENANT}}}", "This is not a Directory"),
+        (f"{TENANT}\n", "This is not a Directory"),
+        (TENANT.replace("8", "٨"), "This is not a Directory"),
+    ],
+)
+def test_an_unusable_tenant_id(text: str, sentence: str) -> None:
+    """Page, shell and sign-in refuse it by one rule, with a sentence for whoever typed it."""
+    with pytest.raises(ValueError) as refused:
+        configuration.tenant_id(text)
+    assert sentence in str(refused.value)
 
 
 # Metadata

@@ -10,7 +10,7 @@ import pytest
 from flask_h5mag_scim.web import oidc
 from flask_h5mag_scim.web.directory import Connection
 from flask_h5mag_scim.web.oidc import ClaimsRefused
-from flask_h5mag_scim.web.sso import safe_next
+from flask_h5mag_scim.web.sso import Attempt, safe_next
 
 from ..issuer import CLIENT_ID, CLIENT_SECRET
 
@@ -209,6 +209,26 @@ def test_header(reason: str | None, header: dict[str, Any], key_count: int) -> N
 def test_aadsts(number: str | None, text: object) -> None:
     """Of Microsoft's error text only the number is ever used."""
     assert oidc.aadsts(text) == number
+
+
+def test_what_ties_a_sign_in_to_its_browser_is_not_printed() -> None:
+    """A dump of local variables tells neither state, nonce nor verifier."""
+    secrets = {"state": "s-5wE1", "nonce": NONCE, "code_verifier": "v-9rT4"}
+    begun = oidc.Authorization(url=f"{HOST}/authorize?state=s-5wE1&nonce={NONCE}", **secrets)
+    attempt = Attempt(
+        **secrets,
+        purpose="login",
+        provider="f00d",
+        version=1,
+        public_id="acme-id",
+        next="/magazines",
+        user="",
+        at=int(NOW),
+    )
+    printed = f"{begun} {begun!r} {attempt} {attempt!r}"
+    assert "acme-id" in printed
+    for secret in secrets.values():
+        assert secret not in printed
 
 
 # next

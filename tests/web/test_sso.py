@@ -978,6 +978,34 @@ def test_no_registration_at_microsoft(world: World) -> None:
     assert "support@h5mag.com" in page
 
 
+@both_databases
+def test_no_connection_waits_for_microsoft(
+    world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a directory is asked, every connection to the database is back in its pool."""
+    with world.app.app_context():
+        pool: Any = db.engine.pool
+    held: list[tuple[str, int]] = []
+    get_object = directory._get_object
+
+    def ask(url: str) -> dict[str, object]:
+        held.append((url.rpartition("/")[2], pool.checkedout()))
+        return get_object(url)
+
+    def forge(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        held.append(("token", pool.checkedout()))
+        return jwt.encode(header, claims, issuer.signing_key)
+
+    monkeypatch.setattr(directory, "_get_object", ask)
+    issuer.forge = forge
+    asked = [("openid-configuration", 0), ("token", 0), ("keys", 0)]
+    assert world.sign_in(world.browser()).status_code == 303
+    assert held == asked
+    world.configure(tenant=OTHER_TENANT, save=providers.save)
+    assert "passed" in world.test(world.browser(signed_in_as=world.owner)).text
+    assert held == asked * 2
+
+
 def test_discovery_is_down(world: World, issuer: Issuer) -> None:
     """A directory that cannot be reached is 503 with a way to try again."""
     issuer.answers["discovery"] = lambda: Response("down", status=503)
@@ -1111,6 +1139,17 @@ def test_the_host_may_be_stricter(world: World, monkeypatch: pytest.MonkeyPatch)
     assert_refused(world, client, world.sign_in(client), "inactive")
 
 
+def test_the_host_may_know_nobody_inactive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom SCIM deactivated stays out where every user is active to Flask-Login."""
+    monkeypatch.setattr(User, "is_active", True)
+    world.change(world.kim, active=False)
+    client = world.browser()
+    assert_refused(world, client, world.sign_in(client), "inactive")
+    text = world.test(world.browser(signed_in_as=world.owner)).text
+    assert "Test sign-in passed" in text
+    assert "The user with this object id is deactivated." in text
+
+
 # The session
 
 
@@ -1184,6 +1223,9 @@ def test_a_failing_receiver_changes_nothing(world: World) -> None:
         ("/login", "/"),
         ("/login?password=1", "/"),
         ("/logout", "/"),
+        ("/people/../logout", "/"),
+        ("/./logout", "/"),
+        ("/people/%2e%2E/logout", "/"),
         ("/sso/callback?code=x", "/"),
         ("/sso/test", "/"),
         ("/scim/v2/Users", "/"),
@@ -1450,6 +1492,39 @@ def test_a_test_without_licence(world: World) -> None:
     response = world.begin_test(client)
     assert "Enterprise licence" in world.arrive(client, response.location).get_data(as_text=True)
     assert world.issuer.asked == []
+
+
+def test_a_licence_that_ends_during_a_test(world: World) -> None:
+    """Who comes back without the licence has tested nothing, and Microsoft is not asked."""
+    world.configure(tenant=OTHER_TENANT, save=providers.save)
+    client = world.browser(signed_in_as=world.owner)
+    path = world.approve(world.begin_test(client).location)
+    with world.app.app_context():
+        db.session.get_one(Account, world.acme).plan = "professional"
+        db.session.commit()
+    assert "Enterprise licence" in world.arrive(client, world.arrive(client, path).location).text
+    assert world.log()[-1].detail.startswith("failed: licence, ")
+    assert world.rows()[ProviderState.PENDING].tested_at is None
+    assert world.issuer.count("token") == 0
+
+
+@both_databases
+def test_a_tester_who_is_demoted_while_microsoft_answers(world: World, issuer: Issuer) -> None:
+    """Who no longer manages the account when the answer is there puts nothing in force."""
+    world.configure(tenant=OTHER_TENANT, save=providers.save)
+
+    def forge(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        world.change(world.owner, role="editor")
+        return jwt.encode(header, claims, issuer.signing_key)
+
+    issuer.forge = forge
+    client = world.browser(signed_in_as=world.owner)
+    path = world.approve(world.begin_test(client).location)
+    assert world.arrive(client, path).location == "/sso/test"
+    assert world.arrive(client, "/sso/test").status_code == 403
+    assert world.log()[-1].detail.startswith("failed: changed, ")
+    assert world.rows()[ProviderState.IN_FORCE].tenant_id == TENANT
+    assert world.rows()[ProviderState.PENDING].tested_at is None
 
 
 def test_a_result_belongs_to_its_account(world: World) -> None:
