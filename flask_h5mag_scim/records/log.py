@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -72,22 +71,6 @@ def record(
             "ignored": list(ignored),
         },
     )
-
-
-#: A value as refusals quote it: Python's or JSON's literal, but not an apostrophe in a word.
-_QUOTED = re.compile(r'''(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|"(?:[^"\\]|\\.)*"''')
-
-
-def without_values(text: str) -> str:
-    """``text`` with what it quotes left out: who reads the log need not learn the values.
-
-    The type in an attribute's path, as in ``emails[type eq "work"].value``, is no value.
-    """
-
-    def shown(found: re.Match[str]) -> str:
-        return found[0] if text.endswith("type eq ", 0, found.start()) else "…"
-
-    return _QUOTED.sub(shown, text)
 
 
 def _storable(text: str | None, length: int) -> str | None:

@@ -18,7 +18,6 @@ from ..protocol.errors import (
     Conflict,
     Forbidden,
     InternalError,
-    InvalidValue,
     MethodNotAllowed,
     NotFound,
     OtherHTTPError,
@@ -26,9 +25,10 @@ from ..protocol.errors import (
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
+    without_literals,
 )
 from ..protocol.projection import Projection
-from ..protocol.schemas import sentences
+from ..protocol.schemas import refusal
 from ..provisioning.resources import Change, GroupResource, Resource, UserResource
 from ..records import links, locks, log, tokens
 from ..records.log import Event
@@ -212,7 +212,8 @@ def _discovered(resources: list[dict[str, Any]], exchange: Exchange) -> Answer:
     for resource in resources:
         if resource["id"].lower() == exchange.id.lower():
             return Answer(200, resource)
-    raise NotFound(f"There is no {exchange.id[:200]!r} here.")
+    name = repr(exchange.id[:200])
+    raise NotFound(f"There is no {name} here.", values=[name])
 
 
 def _schemas(exchange: Exchange) -> Answer:
@@ -273,9 +274,11 @@ def _route(path: str, state: State, caller: bearer.Caller) -> tuple[View, Exchan
         if name.lower() == one.endpoint.lower():
             resource, views = one, _ITEM if id else _COLLECTION
     if views is None or "/" in id:
+        place = repr(path[:100])
         raise NotFound(
-            f"There is nothing at {path[:100]!r}. The provisioning URL is followed by /Users, "
-            "/Groups, /Schemas, /ResourceTypes or /ServiceProviderConfig."
+            f"There is nothing at {place}. The provisioning URL is followed by /Users, "
+            "/Groups, /Schemas, /ResourceTypes or /ServiceProviderConfig.",
+            values=[place],
         )
     method = "GET" if request.method == "HEAD" else request.method
     if method not in views:
@@ -289,9 +292,8 @@ def _route(path: str, state: State, caller: bearer.Caller) -> tuple[View, Exchan
 
 def _body() -> dict[str, Any]:
     if request.mimetype not in ("", MEDIA_TYPE, "application/json"):
-        raise UnsupportedMediaType(
-            f"Send the body as {MEDIA_TYPE}, not as {request.mimetype[:80]!r}."
-        )
+        sent = repr(request.mimetype[:80])
+        raise UnsupportedMediaType(f"Send the body as {MEDIA_TYPE}, not as {sent}.", values=[sent])
     return messages.read_object(request.get_data(cache=False))
 
 
@@ -350,7 +352,7 @@ def _as_scim_error(cause: Exception) -> SCIMError:
         case SCIMError():
             return cause
         case ValidationError():
-            return InvalidValue(" ".join(sentences(cause.messages)))
+            return refusal(cause)
         case RequestEntityTooLarge():
             return TooLarge(f"The body is larger than {MAX_BODY // 1024 // 1024} MiB.")
         case HTTPException():
@@ -403,8 +405,9 @@ def _record(exchange: Exchange, change: Change, status: int) -> None:
         resource_type=resource.name,
         resource_id=change.id,
         status=status,
-        paths=change.paths,
-        ignored=[log.without_values(path) for path in change.ignored],
+        # With "*", a path may be the client's own text.
+        paths=[without_literals(path) for path in change.paths],
+        ignored=[without_literals(path) for path in change.ignored],
     )
 
 
@@ -434,8 +437,8 @@ def _record_refusal(
                 resource_id=about.id if about and about.is_id else None,
                 status=error.status,
                 scim_type=error.scim_type,
-                detail=log.without_values(error.detail),
-                paths=[log.without_values(error.path)] if error.path else [],
+                detail=error.without_values(),
+                paths=[path] if (path := error.safe_path()) else [],
             )
         state.session.commit()
     except sa.exc.SQLAlchemyError:
