@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -528,14 +529,17 @@ class Activity:
     by: str
 
     @classmethod
-    def of(cls, entry: LogEntryMixin) -> Activity:
-        """``entry`` in words. It has names of attributes only, so these can be shown."""
+    def of(cls, entry: LogEntryMixin, called: str | None) -> Activity:
+        """``entry`` in words. The log has names of attributes only; what the user or group is
+        called now (``called``) was looked up for the page.
+        """
         refused = entry.event.endswith(".refused") or (entry.status or 0) >= 400
         what = TEXTS.get(f"event.{entry.event}", entry.event)
         if entry.event == log.Event.REFUSED and f"refused.{entry.method}" in TEXTS:
             kind = TEXTS.get(f"kind.{entry.resource_type}", say("kind.other"))
             what = say(f"refused.{entry.method}", what=kind)
-        notes = [entry.detail] if entry.detail else []
+        about = called or entry.resource_id
+        notes = [note for note in (about, entry.detail) if note]
         for key, paths in (("paths", entry.paths), ("ignored", entry.ignored)):
             if paths:
                 notes.append(say(f"activity.{key}", paths=", ".join(paths)))
@@ -564,6 +568,10 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     lifetimes = _lifetimes()
     attributes = scim.user.rows()
     entries = log.recent(state.session, scim.records, key, limit=SHOWN)
+    names: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for resource in (scim.user, scim.group):
+        ids = {e.resource_id for e in entries if e.resource_id and e.resource_type == resource.name}
+        names[resource.name] = resource.names(state.session, key, ids)
     return _render(
         "provisioning.html",
         account,
@@ -597,7 +605,10 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
-        activity=[Activity.of(entry) for entry in entries],
+        activity=[
+            Activity.of(entry, names[entry.resource_type or ""].get(entry.resource_id or ""))
+            for entry in entries
+        ],
         shown=SHOWN,
     )
 
