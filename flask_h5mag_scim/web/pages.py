@@ -28,6 +28,7 @@ from flask_login import user_logged_in
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
+from ..config import tenant_id
 from ..records import locks, log, providers, tokens
 from ..records.models import (
     IdentityProviderMixin,
@@ -53,12 +54,6 @@ USUAL_CYCLE = timedelta(hours=1)
 #: How many entries of the log the page shows, and how many tokens that are out of use.
 SHOWN = 20
 
-#: The directory of everybody's personal Microsoft accounts.
-PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
-#: What Microsoft lets stand for a directory; each would let strangers in.
-MANY = frozenset({"common", "organizations", "consumers"})
-
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
 #: Session keys: the nonces of forms that were used, and what to say on the next page.
 _USED = "_h5mag_scim_used"
@@ -358,22 +353,6 @@ def _lifetimes() -> list[Lifetime]:
     ]
 
 
-def check_directory(text: str) -> str | None:
-    """What is wrong with ``text`` as a directory id, as a code of the catalogue."""
-    value = text.strip().lower()
-    if not value:
-        return "directory.blank"
-    if value in MANY:
-        return "directory.many"
-    if value == PERSONAL:
-        return "directory.personal"
-    if _GUID.fullmatch(value):
-        return None
-    if "/" in value or ":" in value:
-        return "directory.url"
-    return "directory.domain" if "." in value or "@" in value else "directory.shape"
-
-
 def _sso_version(account: Any) -> str:
     """What the stored settings are, so that a form made of older ones is noticed: pressing
     Save for a token must not undo what somebody else has set meanwhile."""
@@ -396,9 +375,10 @@ def _save_sso(account: Any, sso: SSOForm, answer: Answer) -> None:
             email = state.config.support_email
             answer.problems["sso_provider"] = say("provider.unregistered", email=email)
         case "microsoft":
-            wrong = check_directory(sso.directory)
-            if wrong is not None:
-                answer.problems["directory"] = say(wrong, value=sso.directory)
+            try:
+                tenant_id(sso.directory)
+            except ValueError as wrong:
+                answer.problems["directory"] = str(wrong)
             if sso.cloud not in state.config.oidc_clouds:
                 answer.problems["cloud"] = say("cloud.unknown")
             if not answer.problems.keys() & {"directory", "cloud"}:

@@ -35,7 +35,7 @@ from werkzeug.routing import BuildError
 from ..records import links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..signals import sso_refused, sso_signed_in, tell
-from ..state import State, get_state
+from ..state import State, get_app, get_state
 from . import directory, forms, oidc, refusals
 from .directory import SignInError
 
@@ -310,7 +310,7 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     )
     state.session.commit()
     _sign_in(user)
-    tell(sso_signed_in, _app(), account=account, user=user)
+    tell(sso_signed_in, get_app(), account=account, user=user)
     return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
 
@@ -357,7 +357,7 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
             detail=_detail(refusal, reference),
         )
         state.session.commit()
-        tell(sso_refused, _app(), account=account, reason=refusal.reason, reference=reference)
+        tell(sso_refused, get_app(), account=account, reason=refusal.reason, reference=reference)
     return _page(
         refusal.reason,
         reference=reference,
@@ -383,6 +383,7 @@ def _sign_in(user: Any) -> None:
     session.clear()
     logout_user()  # after clear(): it leaves the word there that drops the cookie
     login_user(user, remember=False)
+    forms.note_sso()
     # Sessions kept on the server have an id, which may have been planted as well.
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
@@ -559,11 +560,6 @@ def page_after_login(text: str | None, *, besides: Sequence[str] = ()) -> str | 
 
 
 # Words and traces
-
-
-def _app() -> Flask:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    return app
 
 
 def _reference() -> str:

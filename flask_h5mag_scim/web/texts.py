@@ -123,12 +123,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "sso.in_force": "People are redirected to the Microsoft login page of the directory {tenant}.",
         "sso.tested": "The test passed on {time}.",
         # Mistakes in the single sign-on form
-        "directory.blank": "Enter your Directory (tenant) ID.",
-        "directory.many": "“{value}” stands for every directory. Enter the ID of your own: only its people may sign in here.",
-        "directory.personal": "This is the directory of personal Microsoft accounts. Enter the ID of your organisation’s own directory.",
-        "directory.url": "This is an address. Enter only the ID: 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
-        "directory.domain": "This is a domain name. Enter the ID instead: in the Microsoft Entra admin centre open Entra ID, Overview, and copy the Tenant ID.",
-        "directory.shape": "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
         "cloud.unknown": "Choose one of the clouds in the list.",
         "provider.unknown": "Choose one of the options.",
         "sso.changed": "Somebody else changed these settings after you opened the page. They are shown as they are now; choose again and save.",

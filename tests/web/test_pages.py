@@ -26,7 +26,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
 from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
-from flask_h5mag_scim.web import pages, texts
+from flask_h5mag_scim.web import texts
 
 from ..conftest import PASSWORD, PUBLIC_URL, Entra, both_databases, make_token, missing
 
@@ -1296,9 +1296,17 @@ def test_the_catalogue_has_every_text() -> None:
     assert unused == set()
 
 
-def test_check_directory_knows_a_good_one() -> None:
-    """Any case, with blanks around it."""
-    assert pages.check_directory(f" {TENANT.upper()}\n") is None
+def test_a_directory_may_be_pasted_in_capitals_with_blanks_around_it(
+    app: Flask, owner: Admin
+) -> None:
+    """It is stored as Microsoft writes it."""
+    form = {**owner.open().fields(), "sso_provider": "microsoft", "cloud": "global"}
+    answer = owner.client.post(f"{URL}/save", data={**form, "directory": f" {TENANT.upper()}\n"})
+    assert answer.status_code == 303
+    with app.app_context():
+        _, pending = providers.load(db.session, scim.records, _account())
+        assert pending is not None
+        assert pending.tenant_id == TENANT
 
 
 # -- in a browser ------------------------------------------------------------------------
