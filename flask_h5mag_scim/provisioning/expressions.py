@@ -318,12 +318,12 @@ class Compiler:
         self, attribute: str, kind: str, op: str, bound: sa.BindParameter[Any]
     ) -> sa.ColumnElement[bool]:
         if kind == "id":
-            return self.key == bound  # type: ignore[no-any-return]
+            return self.key == bound  # type: ignore[no-any-return]  # a host's column
         if kind == "related":
             return self.related[attribute][1](bound)
         column: Any = getattr(self.map.model, attribute)
         if kind == "boolean":
-            return column.is_(sa.true() if op == "true" else sa.false())  # type: ignore[no-any-return]
+            return column.is_(sa.true() if op == "true" else sa.false())  # type: ignore[no-any-return]  # the same
         there = column.is_not(None)
         if kind == "present" or (kind == "text" and op == "pr"):
             return there if kind == "present" else sa.and_(there, _as_text(column) != "")
