@@ -3,8 +3,9 @@
 from .extension import H5magSCIM
 from .protocol.errors import SCIMError
 from .protocol.schemas import ENTERPRISE_USER
+from .provisioning.groups import GroupResource
 from .provisioning.membership import Membership
-from .provisioning.resources import GroupResource, UserResource
+from .provisioning.users import UserResource
 from .signals import (
     group_deprovisioned,
     group_provisioned,

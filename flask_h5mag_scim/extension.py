@@ -10,7 +10,8 @@ from flask import Blueprint, Flask, url_for
 from flask.blueprints import BlueprintSetupState
 
 from . import cli, config
-from .provisioning.resources import GroupResource, UserResource
+from .provisioning.groups import GroupResource
+from .provisioning.users import UserResource
 from .records import links, providers
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state

@@ -29,7 +29,9 @@ from ..protocol.errors import (
 )
 from ..protocol.projection import Projection
 from ..protocol.schemas import refusal
-from ..provisioning.resources import Change, GroupResource, Resource, UserResource
+from ..provisioning.groups import GroupResource
+from ..provisioning.resources import Change, Resource
+from ..provisioning.users import UserResource
 from ..records import links, locks, log, tokens
 from ..records.log import Event
 from ..records.models import TokenState

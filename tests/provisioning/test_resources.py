@@ -21,7 +21,8 @@ from flask_h5mag_scim.protocol.errors import InvalidValue, NotFound, Uniqueness
 from flask_h5mag_scim.protocol.messages import Query
 from flask_h5mag_scim.protocol.schemas import ENTERPRISE_USER
 from flask_h5mag_scim.provisioning.mapping import integer_bound
-from flask_h5mag_scim.provisioning.resources import MANAGER, Change
+from flask_h5mag_scim.provisioning.resources import Change
+from flask_h5mag_scim.provisioning.users import MANAGER
 from flask_h5mag_scim.records.models import single_key
 
 from ..conftest import both_databases
