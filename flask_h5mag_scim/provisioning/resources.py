@@ -429,16 +429,15 @@ class Resource:
         return change
 
     def replace(
-        self, session: Session, account_id: Any, id: str, body: Mapping[str, Any]
+        self, session: Session, account_id: Any, obj: Any, body: Mapping[str, Any]
     ) -> Change:
-        """Make a resource what a PUT's body says (RFC 7644 §3.5.1).
+        """Make a resource that :meth:`get` locked what a PUT's body says (RFC 7644 §3.5.1).
 
         An absent ``active`` or ``externalId`` keeps its value, and so do absent members;
         any other attribute that is absent is cleared.
         """
         after = self.table.load(body)
         related = self._take_related(after)
-        obj = self.get(session, account_id, id)
         before = self.map.document(obj)
         for name in ("active", "externalId"):
             if name in before:
@@ -451,11 +450,10 @@ class Resource:
         self,
         session: Session,
         account_id: Any,
-        id: str,
+        obj: Any,
         operations: list[Operation],
     ) -> Change:
-        """Change a resource by a PATCH's operations, all of them or none."""
-        obj = self.get(session, account_id, id)
+        """Change a resource that :meth:`get` locked by a PATCH's operations."""
         before = self.map.document(obj)
         operations, related = self._split_related(operations)
         after, ignored = apply(before, operations, self.map.keeps)

@@ -43,7 +43,8 @@ class House:
 
     def patch(self, resource: Any, id: str, *operations: dict[str, Any]) -> Change:
         parsed = patch.parse(entra.patch(list(operations), resource.table), resource.table)
-        return resource.patch(db.session, self.id, id, parsed)
+        obj = resource.get(db.session, self.id, id)
+        return resource.patch(db.session, self.id, obj, parsed)
 
     def members(self, group: Change) -> set[str]:
         keys = sa.select(TeamMember.user_id).where(TeamMember.team_id == group.obj.id)
@@ -329,9 +330,9 @@ def test_a_put_without_members_keeps_them_and_with_an_empty_list_does_not(house:
     """Absent is not empty."""
     ada = house.user("ada")
     group = house.create(scim.group, displayName="G", members=[{"value": ada.id}])
-    scim.group.replace(db.session, house.id, group.id, {"displayName": "H"})
+    scim.group.replace(db.session, house.id, group.obj, {"displayName": "H"})
     assert house.members(group) == {ada.id}
-    scim.group.replace(db.session, house.id, group.id, {"displayName": "H", "members": []})
+    scim.group.replace(db.session, house.id, group.obj, {"displayName": "H", "members": []})
     assert house.members(group) == set()
 
 

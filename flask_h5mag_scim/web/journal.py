@@ -1,0 +1,122 @@
+"""What is told of a request: the account's log, and signals to the host."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask import current_app, request
+
+from .. import signals
+from ..protocol.errors import SCIMError, without_literals
+from ..provisioning.resources import Change
+from ..provisioning.users import UserResource
+from ..records import links, log, tokens
+from ..records.log import Event
+from ..records.models import TokenState
+from ..state import State, get_app
+from . import bearer
+from .exchange import Exchange
+
+_EVENTS = {
+    ("User", "created"): Event.USER_CREATED,
+    ("User", "updated"): Event.USER_UPDATED,
+    ("User", "deleted"): Event.USER_DELETED,
+    ("Group", "created"): Event.GROUP_CREATED,
+    ("Group", "updated"): Event.GROUP_UPDATED,
+    ("Group", "deleted"): Event.GROUP_DELETED,
+}
+
+
+def record(exchange: Exchange, change: Change, status: int) -> None:
+    state, resource = exchange.state, exchange.resource
+    event = _EVENTS[resource.name, change.kind]
+    if isinstance(resource, UserResource):
+        if change.active is not None and change.kind == "updated":
+            event = Event.USER_REACTIVATED if change.active else Event.USER_DEACTIVATED
+        if change.kind != "deleted":
+            links.mark(
+                state.session, state.scim.records, exchange.account_id, resource.key(change.obj)
+            )
+    if change.kind == "updated" and not (change.paths or change.ignored):
+        return  # nothing was changed
+    log.record(
+        state.session,
+        state.scim.records,
+        exchange.account_id,
+        event,
+        actor=exchange.caller.actor,
+        method=exchange.message.method,
+        resource_type=resource.name,
+        resource_id=change.id,
+        status=status,
+        # With "*", a path may be the client's own text.
+        paths=[without_literals(path) for path in change.paths],
+        ignored=[without_literals(path) for path in change.ignored],
+    )
+
+
+def record_refusal(
+    state: State, caller: bearer.Caller | None, exchange: Exchange | None, error: SCIMError
+) -> None:
+    """A refusal in a transaction of its own. Without an account there is no log to write it
+    to but the application's."""
+    app = current_app
+    if caller is None:
+        app.logger.warning("SCIM: %s %s from %s", error.status, error.detail, request.remote_addr)
+        return
+    try:
+        used = tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr)
+        about = exchange if exchange is not None and exchange.is_about_resources else None
+        # A token that is no longer good says so once a minute, however often it is tried.
+        if used or caller.token.state is TokenState.ACTIVE:
+            log.record(
+                state.session,
+                state.scim.records,
+                caller.account_id,
+                Event.REFUSED,
+                actor=caller.actor,
+                method=request.method,
+                resource_type=about.resource.name if about else None,
+                # What is no id may be anything that somebody put into an address.
+                resource_id=about.id if about and about.is_id else None,
+                status=error.status,
+                scim_type=error.scim_type,
+                detail=error.without_values(),
+                paths=[path] if (path := error.safe_path()) else [],
+            )
+        state.session.commit()
+    except sa.exc.SQLAlchemyError:
+        state.session.rollback()
+        app.logger.exception("SCIM: a refusal could not be logged: %s", error.detail)
+
+
+def touch(state: State, caller: bearer.Caller) -> None:
+    try:
+        if tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr):
+            state.session.commit()
+    except sa.exc.SQLAlchemyError:
+        # The request itself is done; when the token was last used is only information.
+        state.session.rollback()
+        current_app.logger.exception("SCIM: the use of a token could not be noted")
+
+
+def tell(exchange: Exchange, change: Change) -> None:
+    app = get_app()
+    evidence = {"account": exchange.caller.account, "paths": tuple(change.paths)}
+    if isinstance(exchange.resource, UserResource):
+        told = []
+        if change.kind == "created":
+            told.append(signals.user_provisioned)
+        elif change.kind == "updated" and change.paths:
+            told.append(signals.user_updated)
+        if change.kind == "deleted" or (change.kind == "updated" and change.active is False):
+            told.append(signals.user_deprovisioned)
+        for signal in told:
+            signals.tell(signal, app, user=change.obj, **evidence)
+        return
+    group_signals = {
+        "created": signals.group_provisioned,
+        "updated": signals.group_updated,
+        "deleted": signals.group_deprovisioned,
+    }
+    if change.paths or change.kind != "updated":
+        signals.tell(group_signals[change.kind], app, group=change.obj, **evidence)
