@@ -125,6 +125,17 @@ def _lifetime(value: Any) -> timedelta | None:
     raise ValueError("must be a timedelta, a whole number of days, or None for no end")
 
 
+def _access_token_lifetime(value: Any) -> timedelta:
+    if isinstance(value, int) and not isinstance(value, bool) and 3600 <= value <= 21600:
+        return timedelta(seconds=value)
+    if isinstance(value, timedelta) and timedelta(hours=1) <= value <= timedelta(hours=6):
+        return value
+    raise ValueError(
+        "must be 3600 to 21600 seconds, or a timedelta of as much: Microsoft Entra takes "
+        "access tokens of 1 to 6 hours"
+    )
+
+
 def _clouds(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError('must be a mapping, like {"test": "https://login.example.com"}')
@@ -160,10 +171,13 @@ class Config:
     url_prefix: str = _value("/scim/v2", _url_prefix)
     page_url_prefix: str = _value("/account/provisioning", _url_prefix)
     sso_url_prefix: str = _value("/sso", _url_prefix)
+    # Not below /scim, which a host may choose for SCIM as a whole.
+    oauth_url_prefix: str = _value("/scim-oauth", _url_prefix)
     layout: str = _value("h5mag_scim/layout.html", _text)
     login_endpoint: str = _value("login", _text)
     max_results: int = _value(200, _positive)
     token_lifetime: timedelta | None = _value(timedelta(days=365), _lifetime)
+    access_token_lifetime: timedelta = _value(timedelta(hours=1), _access_token_lifetime)
     public_url: str | None = _value(None, _public_url)
     support_email: str = _value("support@h5mag.com", _text)
     oidc_client_id: str | None = _value(None, _text)
@@ -212,12 +226,17 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
             f"Set both {PREFIX}OIDC_CLIENT_ID and {PREFIX}OIDC_CLIENT_SECRET, or neither: "
             "they are the two halves of this application's registration at Microsoft."
         )
-    prefixes = [config.url_prefix, config.page_url_prefix, config.sso_url_prefix]
+    prefixes = [
+        config.url_prefix,
+        config.page_url_prefix,
+        config.sso_url_prefix,
+        config.oauth_url_prefix,
+    ]
     for one, other in permutations(prefixes, 2):
         if (one + "/").startswith(other + "/"):
             raise ConfigurationError(
-                f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page and "
-                "SSO prefixes different first parts."
+                f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page, "
+                "SSO and OAuth prefixes different first parts."
             )
     unknown = sorted(key for key in values if key.startswith(PREFIX) and key not in known)
     return config, unknown

@@ -70,6 +70,7 @@ class H5magSCIM:
         user.attach(group)
         self.records = declare(db, account=account, user=user.model)
         self.Token = self.records.Token
+        self.FederatedCredential = self.records.FederatedCredential
         self.IdentityProvider = self.records.IdentityProvider
         self.UserLink = self.records.UserLink
         self.LogEntry = self.records.LogEntry
@@ -89,10 +90,12 @@ class H5magSCIM:
         - ``H5MAG_SCIM_URL_PREFIX``: ``/scim/v2``
         - ``H5MAG_SCIM_PAGE_URL_PREFIX``: ``/account/provisioning``
         - ``H5MAG_SCIM_SSO_URL_PREFIX``: ``/sso``
+        - ``H5MAG_SCIM_OAUTH_URL_PREFIX``: ``/scim-oauth``
         - ``H5MAG_SCIM_LAYOUT``: the template that the pages extend
         - ``H5MAG_SCIM_LOGIN_ENDPOINT``: the host's login view, ``login``
         - ``H5MAG_SCIM_MAX_RESULTS``: the most resources in one list, 200
         - ``H5MAG_SCIM_TOKEN_LIFETIME``: a timedelta or days, 365; ``None`` for no end
+        - ``H5MAG_SCIM_ACCESS_TOKEN_LIFETIME``: a timedelta or seconds, 3600 to 21600; 3600
         - ``H5MAG_SCIM_SUPPORT_EMAIL``: whom a customer without a licence asks
         - ``H5MAG_SCIM_OIDC_CLIENT_ID``, ``H5MAG_SCIM_OIDC_CLIENT_SECRET``: the host's
           registration at Microsoft

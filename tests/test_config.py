@@ -28,7 +28,7 @@ def started(**values: Any) -> Config:
 
 WRONG = [
     *[(f"{key}URL_PREFIX", value, "must begin with /")
-      for key in ("", "PAGE_", "SSO_")
+      for key in ("", "PAGE_", "SSO_", "OAUTH_")
       for value in ("", "/", "scim", "/scim/", "/a//b", "/a b", "/<x>", 5, "/scim\n")],
     *[(key, value, "must be a text that is not empty")
       for key in ("LAYOUT", "LOGIN_ENDPOINT", "SUPPORT_EMAIL", "OIDC_CLIENT_ID",
@@ -39,6 +39,9 @@ WRONG = [
     *[("TOKEN_LIFETIME", value, "must be a timedelta, a whole number of days, or None")
       for value in (0, -1, True, "365", 1.5, timedelta(0), timedelta(days=-1), timedelta.max,
                     36501)],
+    *[("ACCESS_TOKEN_LIFETIME", value, "must be 3600 to 21600 seconds")
+      for value in (3599, 21601, True, "3600", 3600.0, timedelta(minutes=59),
+                    timedelta(hours=6, seconds=1))],
     *[("PUBLIC_URL", value, "must be the public https address")
       for value in ("", "app.example", "http://app.example", "ftp://app.example",
                     "https://", "https://u@app.example", "https://app.example?x=1",
@@ -71,6 +74,10 @@ def test_defaults_and_what_none_means() -> None:
     assert started(URL_PREFIX=None, MAX_RESULTS=None) == config
     assert started(TOKEN_LIFETIME=None).token_lifetime is None
     assert started(TOKEN_LIFETIME=30).token_lifetime == timedelta(days=30)
+    assert config.access_token_lifetime == timedelta(hours=1)
+    assert started(ACCESS_TOKEN_LIFETIME=21600).access_token_lifetime == timedelta(hours=6)
+    six = timedelta(hours=6)
+    assert started(ACCESS_TOKEN_LIFETIME=six).access_token_lifetime == six
     assert started(PUBLIC_URL="https://a.example/").public_url == "https://a.example"
     assert started(PUBLIC_URL="http://127.0.0.1:5000").public_url == "http://127.0.0.1:5000"
 
@@ -107,6 +114,8 @@ def test_half_a_registration_is_none(half: str) -> None:
         {"URL_PREFIX": "/account"},
         {"SSO_URL_PREFIX": "/scim/v2/sso"},
         {"PAGE_URL_PREFIX": "/x", "SSO_URL_PREFIX": "/x"},
+        {"OAUTH_URL_PREFIX": "/scim/v2/oauth"},
+        {"OAUTH_URL_PREFIX": "/sso"},
     ],
 )
 def test_prefixes_do_not_overlap(prefixes: dict[str, str]) -> None:

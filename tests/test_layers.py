@@ -19,7 +19,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "records": ({"records"}, {"sqlalchemy", "cryptography"}),
     "web": (
         {"web", "provisioning", "protocol", "records", "state", "signals", "config"},
-        {"marshmallow", "sqlalchemy", "joserfc", *HTTP},
+        {"marshmallow", "sqlalchemy", "joserfc", "itsdangerous", *HTTP},
     ),
     "config": (set(), set()),
     "signals": (set(), {"blinker", "flask"}),
@@ -108,10 +108,12 @@ def test_what_the_package_needs_is_declared() -> None:
         "marshmallow",
         "authlib",
         "requests",
-        # Flask brings blinker, click, markupsafe and werkzeug; Flask-SQLAlchemy brings SQLAlchemy;
+        # Flask brings blinker, click, itsdangerous, markupsafe and werkzeug;
+        # Flask-SQLAlchemy brings SQLAlchemy;
         # Authlib brings cryptography and joserfc.
         "blinker",
         "click",
+        "itsdangerous",
         "markupsafe",
         "werkzeug",
         "sqlalchemy",

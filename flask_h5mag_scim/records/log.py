@@ -28,6 +28,10 @@ class Event(StrEnum):
     TOKEN_SAVED = "token.saved"  # noqa: S105
     TOKEN_DISCARDED = "token.discarded"  # noqa: S105
     TOKEN_REVOKED = "token.revoked"  # noqa: S105
+    OAUTH_TOKEN_ISSUED = "oauth.token_issued"  # noqa: S105
+    OAUTH_REFUSED = "oauth.refused"
+    OAUTH_TRUSTED = "oauth.trusted"
+    OAUTH_TRUST_REVOKED = "oauth.trust_revoked"
     SSO_SAVED = "sso.saved"
     SSO_IN_FORCE = "sso.in_force"
     SSO_OFF = "sso.off"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -53,34 +54,49 @@ class TokenState(StrEnum):
     REVOKED = "revoked"
 
 
-class TokenMixin:
-    """A bearer token of one account. The text itself is never stored."""
+class CredentialKind(StrEnum):
+    """What opens an account's SCIM: its API Token, or a federated credential."""
+
+    TOKEN = "token"  # noqa: S105, the name of a kind
+    FEDERATED = "federated"
+
+
+class CredentialMixin:
+    """What every credential of an account has."""
 
     account_id: Any
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     name: Mapped[str] = mapped_column(sa.String(80), default="")
-    #: SHA-256 of the text, hexadecimal: the look-up key. 256 random bits need no slow hash.
-    hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    #: The first 6 characters of the hash: names the token on the page and in the log.
+    #: 6 hexadecimal characters that name the credential on the page and in the log; a
+    #: token's are the first of its hash.
     fingerprint: Mapped[str] = mapped_column(sa.String(6))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     created_by: Mapped[str] = mapped_column(sa.String(255), default="")
-    activated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_used_ip: Mapped[str | None] = mapped_column(sa.String(45))
+    #: When the log last said that an access token was issued for it.
+    last_issued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @property
+    def called(self) -> str:
+        """The credential's name and fingerprint, as the log has it."""
+        return f"{self.name} ({self.fingerprint})" if self.name else self.fingerprint
+
+
+class TokenMixin(CredentialMixin):
+    """A bearer token of one account. The text itself is never stored."""
+
+    #: SHA-256 of the text, hexadecimal: the look-up key. 256 random bits need no slow hash.
+    hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    activated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     @property
     def draft_expires_at(self) -> datetime:
         """Until when a draft can be saved."""
         return self.created_at + DRAFT_LIFETIME
-
-    @property
-    def called(self) -> str:
-        """The token's name and fingerprint, as the log has it."""
-        return f"{self.name} ({self.fingerprint})" if self.name else self.fingerprint
 
     def state(self, at: datetime) -> TokenState:
         """The token's state at the time ``at``. A draft too old to save is expired."""
@@ -91,6 +107,40 @@ class TokenMixin:
         if self.expires_at is not None and at >= self.expires_at:
             return TokenState.EXPIRED
         return TokenState.ACTIVE
+
+
+class FederatedCredentialMixin(CredentialMixin):
+    """A workload identity of a Microsoft directory that provisions one account without a
+    secret: Microsoft signs for it (RFC 7523 §2.2).
+    """
+
+    cloud: Mapped[str] = mapped_column(sa.String(32))
+    tenant_id: Mapped[str] = mapped_column(sa.String(36))
+    #: The object id that stands in the assertion's ``sub``.
+    subject: Mapped[str] = mapped_column(sa.String(36))
+    #: ``api://`` and the id of the application that the assertion is made for.
+    audience: Mapped[str] = mapped_column(sa.String(255))
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        # An assertion says these three things of itself, and they must lead to one account.
+        is_trusted = sa.text("revoked_at IS NULL")
+        return (
+            sa.Index(
+                None,
+                "tenant_id",
+                "subject",
+                "audience",
+                unique=True,
+                sqlite_where=is_trusted,
+                postgresql_where=is_trusted,
+            ),
+        )
+
+    def state(self, at: datetime) -> TokenState:
+        """Active until it is revoked; it has no end of its own."""
+        return TokenState.ACTIVE if self.revoked_at is None else TokenState.REVOKED
 
 
 class ProviderState(StrEnum):
@@ -185,6 +235,7 @@ class Records:
 
     account: type[Any]
     Token: type[TokenMixin]
+    FederatedCredential: type[FederatedCredentialMixin]
     IdentityProvider: type[IdentityProviderMixin]
     UserLink: type[UserLinkMixin]
     LogEntry: type[LogEntryMixin]
@@ -193,12 +244,31 @@ class Records:
     def token_by_hash(self) -> sa.Select[Any]:
         """A token and its account by the token's hash: built once, because rebuilding it for
         each request would cost more than the query."""
-        key = sa.inspect(self.account).primary_key[0]
-        return (
-            sa.select(self.Token, self.account)
-            .join(self.account, key == self.Token.account_id)
-            .where(self.Token.hash == sa.bindparam("scim_token_hash"))
+        return self.with_account(self.Token).where(
+            self.Token.hash == sa.bindparam("scim_token_hash")
         )
+
+    @cached_property
+    def credential_by_id(self) -> Mapping[CredentialKind, sa.Select[Any]]:
+        """A credential and its account by the credential's id, for each kind; built once
+        like :attr:`token_by_hash`."""
+        return {
+            kind: self.with_account(model).where(model.id == sa.bindparam("scim_credential_id"))
+            for kind, model in self.credentials.items()
+        }
+
+    @cached_property
+    def credentials(self) -> Mapping[CredentialKind, type[TokenMixin | FederatedCredentialMixin]]:
+        """The model of each kind of credential."""
+        return {
+            CredentialKind.TOKEN: self.Token,
+            CredentialKind.FEDERATED: self.FederatedCredential,
+        }
+
+    def with_account(self, model: type[Any]) -> sa.Select[Any]:
+        """Rows of ``model``, each beside the account that it belongs to."""
+        key = sa.inspect(self.account).primary_key[0]
+        return sa.select(model, self.account).join(self.account, key == model.account_id)
 
 
 def single_key(model: type[Any]) -> sa.Column[Any]:
@@ -243,6 +313,12 @@ def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
     return Records(
         account=account,
         Token=model("SCIMToken", "scim_token", TokenMixin, account_id=of_account(index=True)),
+        FederatedCredential=model(
+            "SCIMFederatedCredential",
+            "scim_federated_credential",
+            FederatedCredentialMixin,
+            account_id=of_account(index=True),
+        ),
         IdentityProvider=model(
             "SCIMIdentityProvider",
             "scim_identity_provider",

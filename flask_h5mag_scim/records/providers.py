@@ -56,12 +56,8 @@ def by_id(
 def _with_account(
     session: Session, records: Records, *conditions: Any
 ) -> tuple[IdentityProviderMixin, Any] | None:
-    Provider, account = records.IdentityProvider, records.account
-    found = session.execute(
-        sa.select(Provider, account)
-        .join(account, sa.inspect(account).primary_key[0] == Provider.account_id)
-        .where(*conditions)
-    ).one_or_none()
+    statement = records.with_account(records.IdentityProvider).where(*conditions)
+    found = session.execute(statement).one_or_none()
     return None if found is None else (found[0], found[1])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import uuid
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .models import Records, TokenMixin, TokenState, now
+from .models import (
+    CredentialKind,
+    FederatedCredentialMixin,
+    Records,
+    TokenMixin,
+    TokenState,
+    now,
+)
 
 #: Recognisable, so that secret scanners can find a token that was published.
 PREFIX = "h5mag_scim_"
@@ -41,8 +49,9 @@ class TokenError(ValueError):
 
 @dataclass(frozen=True)
 class Verified:
-    """A token that was found, with its account's row and its state."""
+    """A credential that was found, with its account's row and its state."""
 
+    kind: CredentialKind
     id: Any
     account: Any
     name: str
@@ -231,28 +240,61 @@ def verify(session: Session, records: Records, text: str) -> Verified | None:
     found = session.execute(records.token_by_hash, parameters).one_or_none()
     if found is None:
         return None
-    token, owner = found
+    return verified(CredentialKind.TOKEN, *found)
+
+
+def by_id(
+    session: Session, records: Records, kind: CredentialKind, credential_id: uuid.UUID
+) -> Verified | None:
+    """The credential with this id and its account, in one look-up by primary key."""
+    parameters = {"scim_credential_id": credential_id}
+    found = session.execute(records.credential_by_id[kind], parameters).one_or_none()
+    return None if found is None else verified(kind, *found)
+
+
+def verified(
+    kind: CredentialKind, credential: TokenMixin | FederatedCredentialMixin, owner: Any
+) -> Verified:
+    """What a credential's row says of it now."""
     return Verified(
-        id=token.id,
+        kind=kind,
+        id=credential.id,
         account=owner,
-        name=token.name,
-        fingerprint=token.fingerprint,
-        state=token.state(now()),
-        expires_at=token.expires_at,
-        last_used_at=token.last_used_at,
+        name=credential.name,
+        fingerprint=credential.fingerprint,
+        state=credential.state(now()),
+        expires_at=credential.expires_at if isinstance(credential, TokenMixin) else None,
+        last_used_at=credential.last_used_at,
     )
 
 
 def touch(session: Session, records: Records, token: Verified, address: str | None) -> bool:
-    """Note that the token was used now, at most once a minute. Says whether it wrote."""
+    """Note that the credential was used now, at most once a minute. Says whether it wrote."""
     at = now()
     if token.last_used_at is not None and at - token.last_used_at < USE_INTERVAL:
         return False
-    Token = records.Token
+    model = records.credentials[token.kind]
     session.execute(
-        sa.update(Token)
-        .where(Token.id == token.id)
+        sa.update(model)
+        .where(model.id == token.id)
         .values(last_used_at=at, last_used_ip=(address or "")[:45] or None)
         .execution_options(synchronize_session=False)
     )
     return True
+
+
+def note_issue(session: Session, records: Records, token: Verified) -> bool:
+    """Note that an access token was issued for the credential. Says whether the log shall
+    say so too: once a minute, also when two are issued at the same moment."""
+    at = now()
+    model = records.credentials[token.kind]
+    result: Any = session.execute(
+        sa.update(model)
+        .where(
+            model.id == token.id,
+            sa.or_(model.last_issued_at.is_(None), model.last_issued_at <= at - USE_INTERVAL),
+        )
+        .values(last_issued_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount)

@@ -19,7 +19,13 @@ from flask_h5mag_scim.records.models import UTCDateTime, declare
 
 from ..conftest import both_databases
 
-TABLES = {"scim_token", "scim_identity_provider", "scim_user", "scim_log"}
+TABLES = {
+    "scim_token",
+    "scim_federated_credential",
+    "scim_identity_provider",
+    "scim_user",
+    "scim_log",
+}
 
 
 def host(**account: Any) -> tuple[Any, type[Any], type[Any]]:
