@@ -69,13 +69,8 @@ def patch_operations(body: Mapping[str, Any]) -> Any:
 
     :raises InvalidSyntax: when the body says that it is another message.
     """
-    schemas = _member(body, "schemas")
-    urns = schemas if isinstance(schemas, list) else []
-    if schemas is not None and not any(
-        isinstance(urn, str) and urn.lower() == PATCH_OP.lower() for urn in urns
-    ):
-        raise InvalidSyntax(f"The schemas of a PATCH must name {PATCH_OP}.")
-    return _member(body, "Operations")
+    require_schema(body, PATCH_OP, "a PATCH")
+    return member(body, "Operations")
 
 
 def checked_operations(operations: Any) -> list[dict[str, Any]]:
@@ -90,7 +85,21 @@ def checked_operations(operations: Any) -> list[dict[str, Any]]:
     return operations
 
 
-def _member(body: Mapping[str, Any], name: str) -> Any:
+def require_schema(body: Mapping[str, Any], urn: str, what: str) -> None:
+    """Refuse a message that says that it is another one. Its schemas may be left out.
+
+    :raises InvalidSyntax: naming ``what`` the message must be.
+    """
+    schemas = member(body, "schemas")
+    urns = schemas if isinstance(schemas, list) else []
+    if schemas is not None and not any(
+        isinstance(one, str) and one.lower() == urn.lower() for one in urns
+    ):
+        raise InvalidSyntax(f"The schemas of {what} must name {urn}.")
+
+
+def member(body: Mapping[str, Any], name: str) -> Any:
+    """A member of a message, whose name ignores case; ``None`` where it is not there."""
     if name in body:
         return body[name]
     return next((body[key] for key in body if key.lower() == name.lower()), None)
