@@ -179,7 +179,7 @@ class Compiler:
                 terms.append(self._in_element(inner, element, elements, values))
             if outer is None or all(slot.sub != sub for slot in element.slots):
                 # An element of which nothing is kept is not there.
-                present = (Comparison(s.attribute, "text", "pr") for s in element.slots)
+                present = (Comparison(s.attribute, "present", "pr") for s in element.slots)
                 terms.append(_joined("or", tuple(present)))
             shapes.append(_joined("and", tuple(terms)))
         found = _joined("or", tuple(shapes))

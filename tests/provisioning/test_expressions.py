@@ -197,6 +197,17 @@ def test_a_filter_finds_these_and_no_others(account: Any) -> None:
     assert not wrong
 
 
+def test_an_empty_address_is_found_by_what_the_answer_shows_of_it(account: Any) -> None:
+    """An answer has its element, type and all: brackets about the type find it, too."""
+    db.session.get(User, CY).email = ""
+    db.session.flush()
+    found = {
+        filter: [row.id for row in scim.user.search(db.session, account, Query(filter, 1, 9)).rows]
+        for filter in ('emails[type eq "work"]', "emails.type pr", "emails.value pr")
+    }
+    assert list(found.values()) == [[ADA, BO, CY], [ADA, BO, CY], [ADA, BO]]
+
+
 @both_databases
 def test_groups_are_found_by_name_and_member(account: Any) -> None:
     """The other side of the membership, and another account's people in nobody's groups."""
