@@ -4,7 +4,7 @@ from .extension import H5magSCIM
 from .protocol.errors import SCIMError
 from .protocol.schemas import ENTERPRISE_USER
 from .provisioning.groups import GroupResource
-from .provisioning.membership import Membership
+from .provisioning.membership import Membership, Nesting
 from .provisioning.users import UserResource
 from .signals import (
     group_deprovisioned,
@@ -24,6 +24,7 @@ __all__ = [
     "GroupResource",
     "H5magSCIM",
     "Membership",
+    "Nesting",
     "SCIMError",
     "UserResource",
     "group_deprovisioned",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
@@ -57,7 +58,16 @@ class Comparison:
     slot: int = -1
 
 
-Shape = Constant | Joined | Negation | Comparison
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Some element of an association, on one of its sides, that satisfies ``term``."""
+
+    attribute: str
+    side: str
+    term: Shape
+
+
+Shape = Constant | Joined | Negation | Comparison | Relation
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,23 @@ class Prepared:
     values: dict[str, Any]
 
 
-#: How a filter on a membership is asked of the association table; see ``resources``.
-Related = Callable[[Any], sa.ColumnElement[bool]]
+@dataclass(frozen=True)
+class Side:
+    """One kind of what an association table brings, as filters see it.
+
+    :param parse_id: an id's text as the key's type, ``None`` for a text that is no id.
+    :param where: the condition that a resource is related to something. It is given what
+        makes a condition of the other side's column, or ``None`` for "to anything".
+    :param type: the ``type`` of such an element; ``None`` where that is not searched.
+    """
+
+    parse_id: Callable[[str], Any]
+    where: Callable[[Callable[[Any], sa.ColumnElement[bool]] | None], sa.ColumnElement[bool]]
+    type: str | None = None
+
+
+#: Attributes that are kept in association tables, and each one's sides by name.
+Related = dict[str, dict[str, Side]]
 
 
 class Compiler:
@@ -77,8 +102,7 @@ class Compiler:
 
     :param key: the column of the resource's id.
     :param parse_id: an id's text as the key's type, ``None`` for a text that is no id.
-    :param related: for an attribute like ``members``: reads an id of the other side, and
-        makes the condition that a resource is related to a bound key.
+    :param related: attributes like ``members``.
     """
 
     def __init__(
@@ -86,7 +110,7 @@ class Compiler:
         attributes: AttributeMap,
         key: Any,
         parse_id: Callable[[str], Any],
-        related: dict[str, tuple[Callable[[str], Any], Related]],
+        related: Related,
     ) -> None:
         self.map = attributes
         self.key = key
@@ -108,7 +132,10 @@ class Compiler:
             case Not(inner):
                 return Negation(self._shape(inner, values))
             case ValuePath(path):
-                return self._elements(self.map.table.locate(path), None, tree, values)
+                target = self.map.table.locate(path)
+                if target.urn is None and target.name in self.related and target.filter:
+                    return self._relation(target.name, target.filter, values)
+                return self._elements(target, None, tree, values)
             case AttrExp():
                 return self._comparison(tree, values)
 
@@ -120,11 +147,12 @@ class Compiler:
             _refuse(tree, "null is compared with eq and ne only")
         target = self.map.table.locate(tree.path)
         if target.urn is None and target.name == "id" and target.sub is None:
-            return self._id(tree, values, "id", self.parse_id)
+            return self._id(tree, values)
         if target.urn is None and target.name in self.related:
-            if target.sub not in (None, "value") or target.filter is not None:
-                _refuse(tree, f"of {target.name}, only the value is searched")
-            return self._id(tree, values, target.name, self.related[target.name][0])
+            if target.filter is not None:
+                _refuse(tree, f"brackets of {target.name} stand at its end")
+            inner = AttrExp(Path(target.sub or "value"), tree.op, tree.value)
+            return self._relation(target.name, inner, values)
         if target.multi_valued:
             return self._elements(target, tree, tree, values)
         if isinstance(target.element, Complex) and target.sub is None:
@@ -147,19 +175,42 @@ class Compiler:
             values=literals(str(tree)),
         )
 
-    def _id(
-        self, tree: AttrExp, values: dict[str, Any], name: str, parse: Callable[[str], Any]
-    ) -> Shape:
-        if tree.op == "pr" and name == "id":
+    def _id(self, tree: AttrExp, values: dict[str, Any]) -> Shape:
+        if tree.op == "pr":
             return Constant(True)
-        if tree.op != "eq":
-            _refuse(tree, f"{name} is compared with eq and ne only")
-        if not isinstance(tree.value, str):
-            _refuse(tree, "an id is a text in quotes")
-        key = parse(tree.value)
-        if key is None:
-            return Constant(False)
-        return self._bound(name, "related" if name in self.related else "id", "eq", key, values)
+        key = _key(tree, "id", self.parse_id)
+        return Constant(False) if key is None else self._bound("id", "id", "eq", key, values)
+
+    def _relation(self, name: str, tree: Filter, values: dict[str, Any]) -> Shape:
+        """An attribute that is kept in association tables: on whichever side it is found."""
+        shapes = []
+        for kind, side in self.related[name].items():
+            term = self._of_side(tree, name, side, values)
+            shapes.append(term if term == Constant(False) else Relation(name, kind, term))
+        return _joined("or", tuple(shapes))
+
+    def _of_side(self, tree: Filter, name: str, side: Side, values: dict[str, Any]) -> Shape:
+        match tree:
+            case LogExp(op, terms):
+                return _joined(op, tuple(self._of_side(t, name, side, values) for t in terms))
+            case Not(inner):
+                return _negated(self._of_side(inner, name, side, values))
+            case AttrExp(path, "ne", value):
+                return _negated(self._of_side(AttrExp(path, "eq", value), name, side, values))
+            case AttrExp(path, op, value) if path.name.lower() == "type" and side.type:
+                return Constant(documents.compare(side.type, op, value, exact=False))
+            case AttrExp(path, op, value) if path.name.lower() == "value":
+                if op == "pr" or value is None:
+                    return Constant(op == "pr")
+                key = _key(tree, name, side.parse_id)
+                if key is None:
+                    return Constant(False)
+                return self._bound(name, "related", "eq", key, values)
+            case _:
+                known = "the value and the type are" if side.type else "only the value is"
+                raise InvalidFilter(
+                    f"{tree}: of {name}, {known} searched.", values=literals(str(tree))
+                )
 
     def _elements(
         self, target: Target, outer: AttrExp | None, tree: Filter, values: dict[str, Any]
@@ -300,17 +351,25 @@ class Compiler:
 
     # The expression of a shape
 
-    def where(self, shape: Shape) -> sa.ColumnElement[bool]:
-        """The condition, true or false for every row and never unknown."""
+    def where(self, shape: Shape, other: Any = None) -> sa.ColumnElement[bool]:
+        """The condition, true or false for every row and never unknown.
+
+        :param other: within a :class:`Relation`, the other side's column.
+        """
         match shape:
             case Constant(value):
                 return sa.true() if value else sa.false()
             case Joined("and", terms):
-                return sa.and_(*(self.where(term) for term in terms))
+                return sa.and_(*(self.where(term, other) for term in terms))
             case Joined(_, terms):
-                return sa.or_(*(self.where(term) for term in terms))
+                return sa.or_(*(self.where(term, other) for term in terms))
             case Negation(term):
-                return sa.not_(self.where(term))
+                return sa.not_(self.where(term, other))
+            case Relation(attribute, side, term):
+                condition = None if term == Constant(True) else partial(self.where, term)
+                return self.related[attribute][side].where(condition)
+            case Comparison(_, "related", _, slot):
+                return other == sa.bindparam(f"scim_{slot}", type_=other.type)  # type: ignore[no-any-return]  # a host's column
             case Comparison(attribute, kind, op, slot):
                 return self._compare(attribute, kind, op, sa.bindparam(f"scim_{slot}"))
 
@@ -319,8 +378,6 @@ class Compiler:
     ) -> sa.ColumnElement[bool]:
         if kind == "id":
             return self.key == bound  # type: ignore[no-any-return]  # a host's column
-        if kind == "related":
-            return self.related[attribute][1](bound)
         column: Any = getattr(self.map.model, attribute)
         if kind == "boolean":
             return column.is_(sa.true() if op == "true" else sa.false())  # type: ignore[no-any-return]  # the same
@@ -384,3 +441,12 @@ def _negated(shape: Shape) -> Shape:
 
 def _refuse(tree: AttrExp, why: str) -> NoReturn:
     raise InvalidFilter(f"{tree}: {why}.", values=literals(str(tree)))
+
+
+def _key(tree: AttrExp, name: str, parse: Callable[[str], Any]) -> Any:
+    """The key that an id is compared with; ``None`` for a text that is no id."""
+    if tree.op != "eq":
+        _refuse(tree, f"{name} is compared with eq and ne only")
+    if not isinstance(tree.value, str):
+        _refuse(tree, "an id is a text in quotes")
+    return parse(tree.value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,16 +14,33 @@ from ..protocol.errors import InvalidValue, literals
 from ..protocol.patch import Operation
 from ..protocol.paths import AttrExp, LogExp
 from ..protocol.schemas import GROUP, Target, deserialize
-from .expressions import Related
-from .membership import Membership
-from .resources import Change, Resource, typed
+from .expressions import Related, Side
+from .membership import Association, Membership, Nesting
+from .resources import Change, Reference, Resource
 from .users import UserResource
+
+
+class Named(NamedTuple):
+    """A member as a client names it."""
+
+    id: str
+    #: ``User`` or ``Group``; ``None`` where only the id says what it is.
+    type: str | None = None
+
+
+class Member(NamedTuple):
+    """A member as the host keeps it."""
+
+    type: str
+    key: Any
 
 
 class GroupResource(Resource):
     """How SCIM groups live in a model of the host's. See :class:`Resource`.
 
     :param members: who belongs to which group, a :class:`Membership`.
+    :param nested: which group is in which other, a :class:`Nesting`; ``None`` where groups
+        are in no groups.
     """
 
     table = GROUP
@@ -30,7 +48,6 @@ class GroupResource(Resource):
     needed = ("displayName",)
     unique = ("displayName",)
     relation = "members"
-    relation_type = "User"
 
     user: UserResource
 
@@ -41,9 +58,11 @@ class GroupResource(Resource):
         account: str,
         attributes: Mapping[str, str],
         members: Membership,
+        nested: Nesting | None = None,
     ) -> None:
         super().__init__(model, account=account, attributes=attributes)
         self.members = members
+        self.nested = nested
 
     def attach(self, user: UserResource) -> None:
         """Make the two sides of a membership known to each other."""
@@ -57,37 +76,103 @@ class GroupResource(Resource):
     def sides(self) -> tuple[Any, Any]:
         return self.members.group, self.members.user
 
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[Resource, Association]]:
+        """What can be a member, by its ``type``. Users come first: an id that could be both
+        is a user's."""
+        kinds: dict[str, tuple[Resource, Association]] = {}
+        kinds[self.user.name] = self.user, self.members
+        if self.nested is not None:
+            kinds[self.name] = self, self.nested
+        return kinds
+
     def delete(self, session: Session, obj: Any) -> None:
-        """Delete a group, its members' rows first."""
-        self.members.forget_group(session, self.key(obj))
+        """Delete a group, its members' rows and those that put it in others first."""
+        for _, association in self._kinds.values():
+            association.forget_group(session, self.key(obj))
         super().delete(session, obj)
 
-    def related(self) -> dict[str, tuple[Any, Related]]:
-        return {
-            "members": (
-                self.user.parse_id,
-                lambda bound: self.members.has_user(
-                    self.key_attribute, typed(bound, self.members.user)
-                ),
+    # Reading
+
+    def _reference(self, key: Any, name: str | None, about: Any = None) -> Reference:
+        if about is None:
+            return Reference(str(key), name, self.user.name, self.user.endpoint)
+        return Reference(str(about), name, self.name, self.endpoint)
+
+    def _relations(self) -> Any:
+        if self.nested is None:
+            return super()._relations()
+        # Keys of users and groups may be of two types, so that each has a column.
+        columns = self.user.key_attribute, self.key_attribute
+        parts = []
+        for number, (resource, association) in enumerate(self._kinds.values()):
+            user, group = (
+                column if n == number else sa.cast(sa.null(), column.type)
+                for n, column in enumerate(columns)
             )
+            parts.append(
+                self._beside(
+                    resource,
+                    association.group.label("scim_mine"),
+                    association.member,
+                    user.label("scim_user"),
+                    resource.display.label("scim_name"),
+                    group.label("scim_group"),
+                    sa.literal_column(str(number)).label("scim_kind"),
+                )
+            )
+        members = sa.union_all(*parts).subquery()
+        return sa.select(*list(members.c)[:-1]).order_by(
+            members.c.scim_kind, members.c.scim_user, members.c.scim_group
+        )
+
+    def above(self, key: Any) -> sa.Select[Any]:
+        """The account's groups that a group (a column) is in directly."""
+        return self._next(key, up=True)
+
+    def below(self, condition: Callable[[Any], sa.ColumnElement[bool]]) -> sa.Select[Any]:
+        """The keys of the account's groups that satisfy a condition, and of those in them,
+        at any depth."""
+        found = self.keys.where(condition(self.key_attribute)).cte(recursive=True)
+        inside = self._next(found.c[0], up=False).with_only_columns(
+            self.key_attribute, maintain_column_froms=True
+        )
+        return sa.select(found.union(inside).c[0])
+
+    def _next(self, key: Any, *, up: bool) -> sa.Select[Any]:
+        nested = self.nested
+        assert nested is not None  # noqa: S101, asked of hosts with groups in groups
+        here, there = (nested.member, nested.group) if up else (nested.group, nested.member)
+        return self._of_account.where(there == self.key_attribute, here == key)
+
+    def related(self) -> Related:
+        return {
+            "members": {
+                name: Side(resource.parse_id, partial(self._has_member, name), name)
+                for name, (resource, _) in self._kinds.items()
+            }
         }
+
+    def _has_member(self, kind: str, condition: Any) -> sa.ColumnElement[bool]:
+        resource, association = self._kinds[kind]
+        which = (
+            association.member.in_(resource.keys)
+            if condition is None
+            else condition(association.member)
+        )
+        return sa.exists().where(association.group == self.key_attribute, which)
+
+    # Writing
 
     def _take_related(self, document: dict[str, Any]) -> Any:
         found = document.pop("members", None)
-        return None if found is None else [member["value"] for member in found]
+        return None if found is None else [_named(member) for member in found]
 
     def _set_related(self, session: Session, account_id: Any, change: Change, value: Any) -> None:
-        if value is None:
-            return
-        keys = self._user_keys(session, account_id, value)
-        key = self.key(change.obj)
-        with self._integrity():
-            if change.kind == "created":
-                touched = self.members.add(session, key, keys)
-            else:
-                touched = self.members.replace(session, key, keys)
-        if touched:
-            self._note_members(session, change)
+        if value is not None:
+            come = self._resolved(session, account_id, value).values()
+            everything = change.kind != "created"
+            self._write_members(session, account_id, change, come, (), everything=everything)
 
     def _split_related(
         self, operations: list[Operation]
@@ -101,56 +186,110 @@ class GroupResource(Resource):
         """Operations on members in their order, folded into one insert and one delete."""
         if not operations:
             return
+        steps = [_members_named(one) for one in operations]
+        resolved = self._resolved(session, account_id, [n for come, _ in steps for n in come])
         everything = False
-        come: dict[str, None] = {}
-        go: dict[str, None] = {}
-        for one in operations:
-            arriving, leaving = _member_ids(one)
+        come: dict[Member, None] = {}
+        go: dict[Member, None] = {}
+        for arriving, leaving in steps:
             if leaving is None:
                 everything, come, go = True, {}, {}
-            for id in map(self._spelled, leaving or ()):
-                come.pop(id, None)
-                go[id] = None
-            for id in map(self._spelled, arriving):
-                go.pop(id, None)
-                come[id] = None
-        key = self.key(change.obj)
-        new = self._user_keys(session, account_id, list(come))
-        # A user may be deleted at this very moment: then the foreign key refuses.
-        with self._integrity():
-            if everything:
-                touched = self.members.replace(session, key, new)
-            else:
-                # Who is no user of this account is no member either: nothing to remove.
-                old = [k for k in map(self.user.parse_id, go) if k is not None]
-                touched = self.members.remove(session, key, old) if old else 0
-                touched += self.members.add(session, key, new) if new else 0
-        if touched:
-            self._note_members(session, change)
+            # Who is no user of this account is no member either: nothing to remove.
+            for member in self._meant(leaving or ()):
+                come.pop(member, None)
+                go[member] = None
+            for named in arriving:
+                go.pop(resolved[named], None)
+                come[resolved[named]] = None
+        self._write_members(session, account_id, change, come, go, everything=everything)
 
-    def _spelled(self, id: str) -> str:
-        """One spelling for one user: a UUID may be sent in capitals."""
-        key = self.user.parse_id(id)
-        return id if key is None else str(key)
+    def _meant(self, named: Iterable[Named]) -> Iterator[Member]:
+        """Every member that could be meant: RFC 7644 §3.5.2.2 removes what matches."""
+        for one in named:
+            for kind, (resource, _) in self._kinds.items():
+                key = resource.parse_id(one.id) if one.type in (None, kind) else None
+                if key is not None:
+                    yield Member(kind, key)
 
-    def _user_keys(self, session: Session, account_id: Any, ids: Sequence[str]) -> list[Any]:
-        """Ids of users of this account as keys, each once.
+    def _resolved(
+        self, session: Session, account_id: Any, named: Sequence[Named]
+    ) -> dict[Named, Member]:
+        """What is named, as users of this account, else as groups of it.
 
-        :raises InvalidValue: naming the ids that are none.
+        :raises InvalidValue: naming the ids that are neither.
         """
-        keys = {id: self.user.parse_id(id) for id in ids}
-        wanted = [key for key in keys.values() if key is not None]
-        found = self.user.known(session, account_id, wanted)
-        unknown = [id for id, key in keys.items() if key not in found]
+        found: dict[Named, Member] = {}
+        for kind, (resource, _) in self._kinds.items():
+            meant = {
+                one: resource.parse_id(one.id)
+                for one in named
+                if one.type in (None, kind) and one not in found
+            }
+            wanted = list(dict.fromkeys(key for key in meant.values() if key is not None))
+            known = resource.known(session, account_id, wanted)
+            found |= {one: Member(kind, key) for one, key in meant.items() if key in known}
+        unknown = list(dict.fromkeys(one.id for one in named if one not in found))
         if unknown:
             shown = ", ".join(repr(id[:60]) for id in unknown[:10])
             more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+            kinds = " or ".join(self._kinds)
             raise InvalidValue(
-                f"members: no User of this account has the id {shown}{more}.",
+                f"members: no {kinds} of this account has the id {shown}{more}.",
                 path="members",
                 values=[shown],
             )
-        return list(dict.fromkeys(wanted))
+        return found
+
+    def _write_members(
+        self,
+        session: Session,
+        account_id: Any,
+        change: Change,
+        come: Iterable[Member],
+        go: Iterable[Member],
+        *,
+        everything: bool,
+    ) -> None:
+        """Let members come and go.
+
+        :param everything: whether who does not come, goes.
+        """
+        group_key = self.key(change.obj)
+        coming, going = self._by_kind(come), self._by_kind(go)
+        self._refuse_circle(session, account_id, group_key, coming.get(self.name, ()))
+        touched = 0
+        # A user may be deleted at this very moment: then the foreign key refuses.
+        with self._integrity():
+            for kind, (_, association) in self._kinds.items():
+                if everything:
+                    touched += association.replace(session, group_key, coming[kind])
+                else:
+                    touched += association.remove(session, group_key, going[kind])
+                    touched += association.add(session, group_key, coming[kind])
+        if touched:
+            self._note_members(session, change)
+
+    def _by_kind(self, members: Iterable[Member]) -> dict[str, list[Any]]:
+        found: dict[str, dict[Any, None]] = {kind: {} for kind in self._kinds}
+        for member in members:
+            found[member.type][member.key] = None
+        return {kind: list(keys) for kind, keys in found.items()}
+
+    def _refuse_circle(
+        self, session: Session, account_id: Any, group_key: Any, keys: Sequence[Any]
+    ) -> None:
+        """Refuse groups that the group is in already, and the group itself."""
+        if self.nested is None or not keys:
+            return
+        forbidden = self.nested.above(session, group_key) | {group_key}
+        circular = [str(key) for key in keys if key in forbidden]
+        if circular:
+            shown = ", ".join(map(repr, circular[:10]))
+            raise InvalidValue(
+                f"members: a group cannot be in itself, directly or through others: {shown}.",
+                path="members",
+                values=[shown],
+            )
 
     def _note_members(self, session: Session, change: Change) -> None:
         if "members" not in change.paths:
@@ -173,9 +312,8 @@ def _is_members(target: Target) -> bool:
     return target.urn is None and target.name == "members"
 
 
-def _member_ids(one: Operation) -> tuple[list[str], list[str] | None]:
-    """The ids that come, and the ids that go, by an operation on members; ``None`` for all
-    who are there."""
+def _members_named(one: Operation) -> tuple[list[Named], list[Named] | None]:
+    """Who comes, and who goes, by an operation on members; ``None`` for all who are there."""
     target = one.target
     if target.sub not in (None, "value"):
         raise InvalidValue(
@@ -183,10 +321,10 @@ def _member_ids(one: Operation) -> tuple[list[str], list[str] | None]:
             path="members",
             values=literals(target.text),
         )
-    named: list[str] | None = None
+    named: list[Named] | None = None
     if target.filter is not None:
         # A filter on members says whom: members[value eq "id"], or several joined by or.
-        named = _filtered_ids(target.filter)
+        named = _filtered(target.filter)
         if named is None:
             raise InvalidValue(
                 f'{target.text}: members are named by members[value eq "id"].',
@@ -197,31 +335,48 @@ def _member_ids(one: Operation) -> tuple[list[str], list[str] | None]:
             return [], named
         if one.op == "add":
             return named, []
-        return _sent_ids(target, one.value), named
+        return _sent(target, one.value), named
     if one.op == "remove":
-        return [], None if one.value is None else _sent_ids(target, one.value)
-    return _sent_ids(target, one.value), None if one.op == "replace" else []
+        return [], None if one.value is None else _sent(target, one.value)
+    return _sent(target, one.value), None if one.op == "replace" else []
 
 
-def _sent_ids(target: Target, value: Any) -> list[str]:
+def _sent(target: Target, value: Any) -> list[Named]:
     if value is None:
         return []
-    # An id stands for the member; the other sub-attributes of the element do not matter.
     value = [
         {"value": item} if isinstance(item, str) else item
         for item in (value if isinstance(value, list) else [value])
     ]
-    return [member["value"] for member in deserialize(target.field, value, "members")]
+    return [_named(member) for member in deserialize(target.field, value, "members")]
 
 
-def _filtered_ids(tree: Any) -> list[str] | None:
+_TYPES = {"user": "User", "group": "Group", "users": "User", "groups": "Group"}
+
+
+def _named(member: Mapping[str, Any]) -> Named:
+    """An element of ``members``. Its id stands for it; its ``type``, or the address in its
+    ``$ref``, says what kind of thing has that id."""
+    kind = _TYPES.get(str(member.get("type")).lower())
+    if kind is None:
+        kind = _TYPES.get("".join(str(member.get("$ref")).lower().split("/")[-2:-1]))
+    return Named(member["value"], kind)
+
+
+def _filtered(tree: Any) -> list[Named] | None:
     match tree:
         case AttrExp(path, "eq", str() as value) if path.name == "value":
-            return [value]
+            return [Named(value)]
+        case LogExp("and", (AttrExp(path, "eq", str() as value), other)) | LogExp(
+            "and", (other, AttrExp(path, "eq", str() as value))
+        ) if path.name == "type":
+            kind = _TYPES.get(value.lower())
+            named = _filtered(other)
+            return [one._replace(type=kind) for one in named] if kind and named else None
         case LogExp("or", terms):
-            found: list[str] = []
+            found: list[Named] = []
             for term in terms:
-                part = _filtered_ids(term)
+                part = _filtered(term)
                 if part is None:
                     return None
                 found += part

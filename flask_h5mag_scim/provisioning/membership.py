@@ -1,4 +1,4 @@
-"""The members of groups, by statements on the host's association table.
+"""What is in groups, by statements on the host's association tables.
 
 A team of thousands is never loaded to add one person: adding or removing k members touches
 k rows, whatever the size of the group.
@@ -17,41 +17,46 @@ from sqlalchemy.orm import Session
 BATCH = 5000
 
 
-class Membership:
-    """Where the host keeps who belongs to which group.
+class Association:
+    """A table of the host's that says what is in which group.
 
     :param model: the association's mapped class, or its :class:`sqlalchemy.Table`.
     :param group: the name of the attribute (or column) with the group's key.
-    :param user: the same for the user's key.
-    :raises TypeError: when one of them is not there.
+    :param member: the same for the key of what is in it.
+    :raises TypeError: when one of them is not there, or both are one.
     """
 
-    def __init__(self, model: type[Any] | sa.Table, *, group: str, user: str) -> None:
+    def __init__(self, model: type[Any] | sa.Table, *, group: str, member: str) -> None:
         if isinstance(model, sa.Table):
             self.table, columns = model, model.c
         else:
             mapper: Any = sa.inspect(model)
             self.table, columns = mapper.local_table, mapper.columns
-        for name in (group, user):
+        kind = type(self).__name__
+        for name in (group, member):
             if name not in columns:
-                raise TypeError(f"{self.table.name} has no column {name!r} for Membership.")
+                raise TypeError(f"{self.table.name} has no column {name!r} for {kind}.")
+        if group == member:
+            raise TypeError(f"{kind} of {self.table.name} needs two columns, not {group!r} twice.")
         self.group: sa.Column[Any] = columns[group]
-        self.user: sa.Column[Any] = columns[user]
+        self.member: sa.Column[Any] = columns[member]
         #: By the table, a host with several databases finds the right one.
         self._bind: dict[str, Any] = {"clause": self.table}
 
-    def add(self, session: Session, group_key: Any, user_keys: Sequence[Any]) -> int:
-        """Let users belong to a group; who does already, stays. Returns how many came."""
+    def add(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
+        """Put something into a group; what is in it already, stays. Returns how many came."""
         added = 0
-        for batch in _batches(user_keys):
+        for batch in _batches(keys):
             there = set(
                 session.scalars(
-                    sa.select(self.user).where(self.group == group_key, self.user.in_(batch)),
+                    sa.select(self.member).where(self.group == group_key, self.member.in_(batch)),
                     bind_arguments=self._bind,
                 )
             )
             rows = [
-                {self.group.key: group_key, self.user.key: key} for key in batch if key not in there
+                {self.group.key: group_key, self.member.key: key}
+                for key in batch
+                if key not in there
             ]
             if rows:
                 session.execute(self._insert(session), rows, bind_arguments=self._bind)
@@ -68,35 +73,31 @@ class Membership:
             case _:
                 return sa.insert(self.table)
 
-    def remove(self, session: Session, group_key: Any, user_keys: Sequence[Any]) -> int:
-        """Let users no longer belong to a group. Returns how many left."""
+    def remove(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
+        """Take something out of a group. Returns how many left."""
         return sum(
-            self._delete(session, self.group == group_key, self.user.in_(batch))
-            for batch in _batches(user_keys)
+            self._delete(session, self.group == group_key, self.member.in_(batch))
+            for batch in _batches(keys)
         )
 
-    def replace(self, session: Session, group_key: Any, user_keys: Sequence[Any]) -> int:
-        """Make these users, and no others, the members. Returns how many came and left."""
-        if len(user_keys) <= BATCH:
+    def replace(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
+        """Make these, and no others, what is in a group. Returns how many came and left."""
+        if len(keys) <= BATCH:
             gone = self._delete(
                 session,
                 self.group == group_key,
-                *([self.user.not_in(user_keys)] if user_keys else []),
+                *([self.member.not_in(keys)] if keys else []),
             )
         else:
-            wanted = set(user_keys)
+            wanted = set(keys)
             current = session.scalars(
-                sa.select(self.user).where(self.group == group_key), bind_arguments=self._bind
+                sa.select(self.member).where(self.group == group_key), bind_arguments=self._bind
             )
             gone = self.remove(session, group_key, [key for key in current if key not in wanted])
-        return gone + self.add(session, group_key, user_keys)
-
-    def forget_user(self, session: Session, user_key: Any) -> None:
-        """Take a user out of every group."""
-        self._delete(session, self.user == user_key)
+        return gone + self.add(session, group_key, keys)
 
     def forget_group(self, session: Session, group_key: Any) -> None:
-        """Take everybody out of a group."""
+        """Take everything out of a group."""
         self._delete(session, self.group == group_key)
 
     def _delete(self, session: Session, *conditions: Any) -> int:
@@ -104,9 +105,48 @@ class Membership:
         result: Any = session.execute(statement, bind_arguments=self._bind)
         return int(result.rowcount)
 
-    def has_user(self, group_key: Any, user_key: Any) -> sa.ColumnElement[bool]:
-        """The condition that a group (a column) has a user (a bound value)."""
-        return sa.exists().where(self.group == group_key, self.user == user_key)
+
+class Membership(Association):
+    """Where the host keeps who belongs to which group.
+
+    :param model: the association's mapped class, or its :class:`sqlalchemy.Table`.
+    :param group: the name of the attribute (or column) with the group's key.
+    :param user: the same for the user's key.
+    :raises TypeError: when one of them is not there.
+    """
+
+    def __init__(self, model: type[Any] | sa.Table, *, group: str, user: str) -> None:
+        super().__init__(model, group=group, member=user)
+
+    @property
+    def user(self) -> sa.Column[Any]:
+        """The column with the user's key."""
+        return self.member
+
+    def forget_user(self, session: Session, user_key: Any) -> None:
+        """Take a user out of every group."""
+        self._delete(session, self.user == user_key)
+
+
+class Nesting(Association):
+    """Where the host keeps which group is in which other group.
+
+    :param model: the association's mapped class, or its :class:`sqlalchemy.Table`.
+    :param group: the name of the attribute (or column) with the key of the group above.
+    :param member: the same for the group that is in it.
+    :raises TypeError: when one of them is not there.
+    """
+
+    def above(self, session: Session, group_key: Any) -> set[Any]:
+        """The keys of the groups that a group is in, directly or through others."""
+        found = sa.select(self.group).where(self.member == group_key).cte(recursive=True)
+        # UNION, so that it ends even where somebody else has made a circle.
+        found = found.union(sa.select(self.group).where(self.member == found.c[0]))
+        return set(session.scalars(sa.select(found.c[0]), bind_arguments=self._bind))
+
+    def forget_group(self, session: Session, group_key: Any) -> None:
+        """Take everything out of a group, and the group out of every other."""
+        self._delete(session, sa.or_(self.group == group_key, self.member == group_key))
 
 
 def _batches(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -51,6 +51,16 @@ class Page:
     total: int
 
 
+class Reference(NamedTuple):
+    """What a resource says of another that it is related to."""
+
+    id: str
+    display: str | None
+    type: str
+    #: Where it is found.
+    endpoint: str
+
+
 class Resource:
     """One resource type on one model of the host.
 
@@ -69,9 +79,8 @@ class Resource:
     needed: ClassVar[tuple[str, ...]]
     #: Paths that are unique within an account.
     unique: ClassVar[tuple[str, ...]]
-    #: The attribute that the association table answers, and the ``type`` of its elements.
+    #: The attribute that association tables answer.
     relation: ClassVar[str]
-    relation_type: ClassVar[str]
 
     def __init__(self, model: type[Any], *, account: str, attributes: Mapping[str, str]) -> None:
         self.model = model
@@ -110,28 +119,38 @@ class Resource:
 
     def related_to(
         self, session: Session, account_id: Any, keys: Sequence[Any]
-    ) -> dict[Any, list[tuple[str, str | None]]]:
-        """For each of ``keys``, who is on the other side, as id and name: one statement,
-        however many keys."""
-        found: dict[Any, list[tuple[str, str | None]]] = {}
+    ) -> dict[Any, list[Reference]]:
+        """For each of ``keys``, what is on the other side: one statement, however many."""
+        found: dict[Any, list[Reference]] = {}
         parameters = {_ACCOUNT: account_id, "scim_keys": list(keys)}
-        for key, other, name in session.execute(self._related, parameters):
-            found.setdefault(key, []).append((str(other), name))
+        for key, *about in session.execute(self._related, parameters):
+            found.setdefault(key, []).append(self._reference(*about))
         return found
 
+    def _reference(self, key: Any, name: str | None, about: Any = None) -> Reference:
+        """A row of :meth:`_related` after its first column."""
+        raise NotImplementedError
+
     @cached_property
-    def _related(self) -> sa.Select[Any]:
+    def _related(self) -> Any:
+        return self._relations()
+
+    def _relations(self) -> Any:
+        """The statement of :meth:`related_to`: one of "scim_keys", a key and a name beside
+        it, and what else :meth:`_reference` takes."""
         other = self.other
-        mine, theirs = self.sides
-        return (
-            other._of_account.with_only_columns(
-                mine, other.key_attribute, other.display, maintain_column_froms=True
-            )
-            .where(
-                theirs == other.key_attribute,
-                mine.in_(sa.bindparam("scim_keys", expanding=True)),
-            )
-            .order_by(other.key_attribute)
+        return self._beside(other, *self.sides, other.key_attribute, other.display).order_by(
+            other.key_attribute
+        )
+
+    def _beside(self, other: Resource, mine: Any, theirs: Any, *columns: Any) -> sa.Select[Any]:
+        """The rows of an association of which one column is among "scim_keys", and the other
+        a key of ``other`` in this account."""
+        return other._of_account.with_only_columns(
+            mine, *columns, maintain_column_froms=True
+        ).where(
+            theirs == other.key_attribute,
+            mine.in_(sa.bindparam("scim_keys", expanding=True)),
         )
 
     @property
@@ -256,13 +275,20 @@ class Resource:
             .execution_options(populate_existing=True)
         )
 
+    @property
+    def keys(self) -> sa.Select[Any]:
+        """The keys of the account's resources, for a statement on something else."""
+        return self._of_account.with_only_columns(
+            self.key_attribute, maintain_column_froms=True
+        ).correlate(None)
+
     @cached_property
     def compiler(self) -> Compiler:
         """Filters on this resource."""
         return Compiler(self.map, self.key_attribute, self.parse_id, self.related())
 
-    def related(self) -> dict[str, tuple[Any, Related]]:
-        """Attributes that are kept in the association table, for filters."""
+    def related(self) -> Related:
+        """Attributes that are kept in association tables, for filters."""
         return {}
 
     def known(
@@ -594,7 +620,7 @@ class Resource:
     ) -> None:
         """Refuse what was written into ``paths`` if it refers to another account's row."""
 
-    # What is kept in the association table
+    # What is kept in association tables
 
     def _take_related(self, document: dict[str, Any]) -> Any:
         return None
@@ -661,8 +687,3 @@ def _code(error: sa.exc.DBAPIError) -> str:
 
 def _does_not_fit() -> InvalidValue:
     return InvalidValue("A value does not fit the place where it is kept: it may be too long.")
-
-
-def typed(bound: sa.BindParameter[Any], column: sa.Column[Any]) -> sa.BindParameter[Any]:
-    """A bound value with the type of the column that it is compared with."""
-    return sa.bindparam(bound.key, type_=column.type)

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from ..protocol.errors import InvalidValue
 from ..protocol.schemas import ENTERPRISE_USER, USER
-from .expressions import Related
+from .expressions import Related, Side
 from .mapping import Entry
-from .resources import Resource, typed
+from .resources import Reference, Resource
 
 if TYPE_CHECKING:
     from .groups import GroupResource
@@ -46,7 +46,6 @@ class UserResource(Resource):
     needed = ("userName", "active", "externalId")
     unique = ("userName", "externalId")
     relation = "groups"
-    relation_type = "direct"
 
     group: GroupResource
 
@@ -100,14 +99,48 @@ class UserResource(Resource):
             f"{MANAGER}: no User of this account has the id {shown}.", path=MANAGER, values=[shown]
         )
 
-    def related(self) -> dict[str, tuple[Any, Related]]:
-        members = self.group.members
-        return {
-            "groups": (
-                self.group.parse_id,
-                lambda bound: members.has_user(typed(bound, members.group), self.key_attribute),
+    def _reference(self, key: Any, name: str | None, about: Any = True) -> Reference:
+        return Reference(str(key), name, "direct" if about else "indirect", self.group.endpoint)
+
+    def _relations(self) -> Any:
+        """With nesting, the groups above those that a user is in as well (RFC 7643 §4.1.2);
+        each group once, and whether the user is in it directly."""
+        group, members, nested = self.group, self.group.members, self.group.nested
+        if nested is None:
+            return super()._relations()
+        key, name = group.key_attribute, group.display
+        above = self._beside(
+            group,
+            members.user.label("scim_user"),
+            members.group,
+            key.label("scim_group"),
+            name.label("scim_name"),
+        ).cte(recursive=True)
+        above = above.union(
+            group.above(above.c.scim_group).with_only_columns(
+                above.c.scim_user, key, name, maintain_column_froms=True
             )
-        }
+        )
+        direct = sa.exists().where(
+            members.user == above.c.scim_user, members.group == above.c.scim_group
+        )
+        return sa.select(*above.c, direct).order_by(above.c.scim_group)
+
+    def related(self) -> Related:
+        # With nesting, ``type`` depends on more than one row, so it is not searched.
+        kind = "direct" if self.group.nested is None else None
+        return {"groups": {"Group": Side(self.group.parse_id, self._in_group, kind)}}
+
+    def _in_group(self, condition: Any) -> sa.ColumnElement[bool]:
+        """Whether a user is in a group that satisfies a condition, or in one below it."""
+        group, members = self.group, self.group.members
+        if condition is None:
+            which = members.group.in_(group.keys)
+        elif group.nested is None:
+            which = condition(members.group)
+        else:
+            which = members.group.in_(group.below(condition))
+        return sa.exists().where(members.user == self.key_attribute, which)
 
     def advice(self) -> list[str]:
         missing = self.map.missing(TUTORIAL)

@@ -99,7 +99,7 @@ def present(
     """
     resource = exchange.resource
     base = exchange.state.provisioning_url
-    relation, other, related = resource.relation, resource.other, {}
+    relation, related = resource.relation, {}
     if sources and projection.shows(relation) and not (new and relation == "groups"):
         keys = [resource.key(source) for source in sources]
         related = resource.related_to(exchange.session, exchange.account_id, keys)
@@ -112,12 +112,12 @@ def present(
         if found := related.get(resource.key(source)):
             result[relation] = [
                 {
-                    "value": key,
-                    "$ref": f"{base}/{other.endpoint}/{key}",
-                    **({"display": name} if name else {}),
-                    "type": resource.relation_type,
+                    "value": one.id,
+                    "$ref": f"{base}/{one.endpoint}/{one.id}",
+                    **({"display": one.display} if one.display else {}),
+                    "type": one.type,
                 }
-                for key, name in found
+                for one in found
             ]
         result["meta"] = {
             "resourceType": resource.name,

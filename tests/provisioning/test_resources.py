@@ -485,7 +485,7 @@ def test_a_user_who_is_deleted_meanwhile_is_an_invalid_member(
 ) -> None:
     """Between the look and the insert: the foreign key refuses, in words and not as a 500."""
     group = house.create(scim.group, displayName="G")
-    monkeypatch.setattr(scim.group, "_user_keys", lambda *args: [uuid.UUID(int=5)])
-    add = {"op": "add", "path": "members", "value": [{"value": "whoever"}]}
+    monkeypatch.setattr(scim.user, "known", lambda session, account_id, keys: set(keys))
+    add = {"op": "add", "path": "members", "value": [{"value": str(uuid.UUID(int=5))}]}
     with pytest.raises(InvalidValue, match="refers to something that is not there"):
         house.patch(scim.group, group.id, add)
