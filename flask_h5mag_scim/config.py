@@ -156,6 +156,19 @@ def _clouds(value: Any) -> Mapping[str, str]:
     return MappingProxyType({**MICROSOFT_CLOUDS, **cleaned})
 
 
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    if not isinstance(origins, list | tuple | set | frozenset):
+        raise ValueError("must be a list of origins, like ['https://validator.example']")
+    for origin in origins:
+        if not isinstance(origin, str) or not is_safe_origin(origin) or urlsplit(origin).path:
+            raise ValueError(
+                f"has {origin!r}: an origin is a scheme and a host without a path, like "
+                "'https://validator.example'; '*' is not one"
+            )
+    return tuple(origins)
+
+
 def _value(default: Any, check: Callable[[Any], Any], *, repr: bool = True) -> Any:
     # A factory, because dataclasses take a read-only mapping for a mutable default.
     return field(default_factory=lambda: default, metadata={"check": check}, repr=repr)
@@ -183,6 +196,7 @@ class Config:
     oidc_client_id: str | None = _value(None, _text)
     oidc_client_secret: str | None = _value(None, _text, repr=False)
     oidc_clouds: Mapping[str, str] = _value(MICROSOFT_CLOUDS, _clouds)
+    cors_origins: tuple[str, ...] = _value((), _origins)
 
     @property
     def has_registration(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -12,10 +13,18 @@ from flask.blueprints import BlueprintSetupState
 from . import cli, config
 from .provisioning.groups import GroupResource
 from .provisioning.users import UserResource
-from .records import links, providers
+from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
 from .web import pages, scim, sso
+
+
+def _always(user: Any, account: Any) -> bool:
+    return True
+
+
+def _never(user: Any) -> bool:
+    return False
 
 
 class H5magSCIM:
@@ -34,6 +43,12 @@ class H5magSCIM:
     :param is_licensed: called with an account; whether its plan includes provisioning and
         single sign-on. Without it SCIM answers 403, the page can only be read and
         :meth:`sso_url` is ``None``.
+    :param can_adopt: called with a user that the host already had and the account, at the
+        first SCIM write to that user: whether provisioning may take the user over. A user for
+        whom it says no can be read and found, and every write is 403. Everybody may be taken
+        over within the account unless it says otherwise.
+    :param is_protected: called with a user that SCIM is about to deactivate or delete:
+        whether to answer 403 instead. Nobody is protected unless it says so.
     :raises TypeError: when a model does not fit.
     :raises ValueError: when the attribute map is wrong; the message says which row.
 
@@ -52,6 +67,8 @@ class H5magSCIM:
         find_account: Callable[[str], Any],
         can_manage: Callable[[Any, Any], bool],
         is_licensed: Callable[[Any], bool],
+        can_adopt: Callable[[Any, Any], bool] = _always,
+        is_protected: Callable[[Any], bool] = _never,
     ) -> None:
         self.db = db
         self.account = account
@@ -61,18 +78,32 @@ class H5magSCIM:
         self.find_account = find_account
         self.can_manage = can_manage
         self.is_licensed = is_licensed
-        for name in ("current_account", "find_account", "can_manage", "is_licensed"):
+        self.can_adopt = can_adopt
+        self.is_protected = is_protected
+        for name in (
+            "current_account",
+            "find_account",
+            "can_manage",
+            "is_licensed",
+            "can_adopt",
+            "is_protected",
+        ):
             if not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function.")
 
         self._account_key = single_key(account)
         group.attach(user)
-        user.attach(group)
-        self.records = declare(db, account=account, user=user.model)
+        user.attach(
+            group,
+            lock_account=lambda session, key: locks.lock_account(session, account, key),
+        )
+        self.records = declare(db, account=account, user=user.model, group=group.model)
+        group.revision = partial(versions.revision, self.records)
         self.Token = self.records.Token
         self.FederatedCredential = self.records.FederatedCredential
         self.IdentityProvider = self.records.IdentityProvider
         self.UserLink = self.records.UserLink
+        self.GroupVersion = self.records.GroupVersion
         self.LogEntry = self.records.LogEntry
 
         #: Register this on the application; it brings the SCIM routes, the page and the
@@ -100,6 +131,7 @@ class H5magSCIM:
         - ``H5MAG_SCIM_OIDC_CLIENT_ID``, ``H5MAG_SCIM_OIDC_CLIENT_SECRET``: the host's
           registration at Microsoft
         - ``H5MAG_SCIM_OIDC_CLOUDS``: more clouds, name to authority
+        - ``H5MAG_SCIM_CORS_ORIGINS``: origins whose scripts may use the SCIM addresses
 
         :raises flask_h5mag_scim.config.ConfigurationError: when one of them is wrong.
         """

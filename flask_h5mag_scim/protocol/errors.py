@@ -128,6 +128,30 @@ class InvalidValue(SCIMError):
     default_detail = "A required value is missing, or a value does not fit its attribute."
 
 
+class InvalidCursor(SCIMError):
+    """The cursor is none of this query's (RFC 9865 §2.1)."""
+
+    scim_type = "invalidCursor"
+    default_detail = (
+        "This cursor does not belong to this query. Send an empty one for the first page, then "
+        "each page's nextCursor with everything else the same."
+    )
+
+
+class ExpiredCursor(SCIMError):
+    """The client has waited too long with the next page (RFC 9865 §2.1)."""
+
+    scim_type = "expiredCursor"
+    default_detail = "This cursor has expired. Begin with an empty one again."
+
+
+class InvalidCount(SCIMError):
+    """The count is no number, or not that of the first page (RFC 9865 §2.1)."""
+
+    scim_type = "invalidCount"
+    default_detail = "The count must be the same for all pages of a cursor."
+
+
 class Unauthorized(SCIMError):
     """No token, or one that does not open the door (RFC 6750 §3)."""
 
@@ -172,6 +196,13 @@ class Conflict(SCIMError):
     default_detail = "Something else depends on this resource."
 
 
+class PreconditionFailed(SCIMError):
+    """The resource is not the one that the client knows (RFC 7644 §3.14)."""
+
+    status = 412
+    default_detail = "The resource has changed since it was read. Read it again."
+
+
 class TooLarge(SCIMError):
     """The body is larger than the server reads."""
 
@@ -184,6 +215,13 @@ class UnsupportedMediaType(SCIMError):
 
     status = 415
     default_detail = "Send the body as application/scim+json."
+
+
+class NotImplementedHere(SCIMError):
+    """The standard has it, this server does not."""
+
+    status = 501
+    default_detail = "This server does not offer that."
 
 
 class Unavailable(SCIMError):

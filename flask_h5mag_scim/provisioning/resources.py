@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -26,6 +26,9 @@ from .expressions import Compiler, Related, Shape
 from .mapping import AttributeMap, AttributeRow, integer_bound
 from .membership import BATCH
 
+#: The column of a row that counts the changes of a group's members.
+REVISION = "scim_revision"
+
 _ACCOUNT = "scim_account"
 _KEY = "scim_key"
 
@@ -41,6 +44,8 @@ class Change:
     ignored: list[str] = field(default_factory=list)
     #: What became of ``active``: ``None`` where it did not change.
     active: bool | None = None
+    #: Whether a user was the application's own until now.
+    is_adopted: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,9 @@ class Resource:
     unique: ClassVar[tuple[str, ...]]
     #: The attribute that association tables answer.
     relation: ClassVar[str]
+    #: Makes a column with how often the members of a group (a key's column) have changed;
+    #: ``None`` for what has no members.
+    revision: Callable[[Any], Any] | None = None
 
     def __init__(self, model: type[Any], *, account: str, attributes: Mapping[str, str]) -> None:
         self.model = model
@@ -169,6 +177,11 @@ class Resource:
         """Whether something is stored and returned; what ``/Schemas`` publishes."""
         return (target.urn is None and target.name == self.relation) or self.map.keeps(target)
 
+    def canonical_values(self, target: Target) -> Sequence[str] | None:
+        """The values that ``/Schemas`` suggests for an attribute, where the host's map knows
+        better than the RFC."""
+        return self.map.canonical_values(target)
+
     def kept_extensions(self) -> list[str]:
         """The schema extensions of which something is kept."""
         return [
@@ -202,6 +215,11 @@ class Resource:
         """Delete an entity, what refers to it first. Override it to hand things over, and
         call this at the end; do not commit."""
         session.delete(obj)
+
+    def memberships(self, key: Any) -> list[tuple[sa.Column[Any], Any]]:
+        """The associations that make the resource with a key a member: for each the column
+        of the groups, and the condition on its rows."""
+        return []
 
     # Keys
 
@@ -255,11 +273,12 @@ class Resource:
 
     @cached_property
     def columns(self) -> list[Any]:
-        """What a list reads: the key and the map's columns."""
+        """What a list reads: the key, the map's columns, and for groups the revision."""
         mapped = self.map.columns()
         names = {column.key for column in mapped}
         key = [] if self._key_name in names else [self.key_attribute.label(self._key_name)]
-        return [*key, *mapped]
+        counted = [] if self.revision is None else [self.revision(self.key_attribute)]
+        return [*key, *mapped, *(column.label(REVISION) for column in counted)]
 
     @cached_property
     def _row_by_key(self) -> sa.Select[Any]:
@@ -444,6 +463,7 @@ class Resource:
         """
         document = self.table.load(body)
         related = self._take_related(document)
+        self._settle(document, {})
         obj = self.new(account, account_id)
         paths, ignored = self.map.write(obj, {}, document)
         self._require_own(session, account_id, obj, paths)
@@ -459,8 +479,8 @@ class Resource:
     ) -> Change:
         """Make a resource that :meth:`get` locked what a PUT's body says (RFC 7644 §3.5.1).
 
-        An absent ``active`` or ``externalId`` keeps its value, and so do absent members;
-        any other attribute that is absent is cleared.
+        An absent ``active`` or ``externalId`` keeps its value, and so do absent members and
+        an absent role; any other attribute that is absent is cleared.
         """
         after = self.table.load(body)
         related = self._take_related(after)
@@ -468,6 +488,7 @@ class Resource:
         for name in ("active", "externalId"):
             if name in before:
                 after.setdefault(name, before[name])
+        self._settle(after, before)
         change = self._update(session, account_id, obj, before, after)
         self._set_related(session, account_id, change, related)
         return change
@@ -482,7 +503,7 @@ class Resource:
         """Change a resource that :meth:`get` locked by a PATCH's operations."""
         before = self.map.document(obj)
         operations, related = self._split_related(operations)
-        after, ignored = apply(before, operations, self.map.keeps)
+        after, ignored = self._apply(before, operations)
         change = self._update(session, account_id, obj, before, after)
         change.ignored = [*ignored, *(p for p in change.ignored if p not in ignored)]
         self._patch_related(session, account_id, change, related)
@@ -493,6 +514,8 @@ class Resource:
 
         :raises Conflict: when something of the host's still depends on it.
         """
+        before = self.map.document(obj)
+        self._require_allowed(session, getattr(obj, self.account), obj, before, None)
         change = Change("deleted", obj, self.id(obj))
         with self._integrity(deleting=True):
             self.delete(session, obj)
@@ -510,6 +533,7 @@ class Resource:
         for name in self.needed:
             if name in before and name not in after and name != "externalId":
                 raise InvalidValue(f"{name} cannot be removed.", path=name)
+        self._require_allowed(session, account_id, obj, before, after)
         changed = [path for path in self.unique if before.get(path) != after.get(path)]
         if changed:
             self._require_unique(session, account_id, after, changed, self.key(obj))
@@ -520,6 +544,34 @@ class Resource:
         if "active" in paths:
             change.active = bool(after.get("active"))
         return change
+
+    def _settle(self, document: dict[str, Any], before: dict[str, Any]) -> None:
+        """Bring what a POST or PUT sent into the form that is kept.
+
+        :param before: what is there; empty for a new resource.
+        """
+
+    def _apply(
+        self, before: dict[str, Any], operations: list[Operation]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """The document after a PATCH's operations, and the paths that were ignored."""
+        return apply(before, operations, self.map.keeps)
+
+    def _require_allowed(
+        self,
+        session: Session,
+        account_id: Any,
+        obj: Any,
+        before: dict[str, Any],
+        after: dict[str, Any] | None,
+    ) -> None:
+        """Refuse a change that is not SCIM's to make; called before anything is written.
+
+        :param obj: the entity, locked and unchanged.
+        :param before: the resource as it is.
+        :param after: the resource as it would be; ``None`` when it would be deleted.
+        :raises Forbidden: with a sentence that says what to do.
+        """
 
     def _require_unique(
         self,

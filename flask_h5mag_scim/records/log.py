@@ -16,6 +16,7 @@ class Event(StrEnum):
     """Everything that the log can say."""
 
     USER_CREATED = "user.created"
+    USER_ADOPTED = "user.adopted"
     USER_UPDATED = "user.updated"
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"

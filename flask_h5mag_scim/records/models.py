@@ -199,6 +199,15 @@ class UserLinkMixin:
     provisioned_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
+class GroupVersionMixin:
+    """How often the members of a host's group have changed: a group's entity tag must not
+    cost a read of its members. A group whose members never changed has no row."""
+
+    group_id: Any
+
+    version: Mapped[int] = mapped_column(sa.Integer)
+
+
 class LogEntryMixin:
     """One thing that happened to an account: a SCIM write, a refusal, a setting."""
 
@@ -238,6 +247,7 @@ class Records:
     FederatedCredential: type[FederatedCredentialMixin]
     IdentityProvider: type[IdentityProviderMixin]
     UserLink: type[UserLinkMixin]
+    GroupVersion: type[GroupVersionMixin]
     LogEntry: type[LogEntryMixin]
 
     @cached_property
@@ -286,12 +296,12 @@ def single_key(model: type[Any]) -> sa.Column[Any]:
     return column
 
 
-def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
+def declare(db: Any, *, account: type[Any], user: type[Any], group: type[Any]) -> Records:
     """Declare the tables on ``db.Model``, their keys typed after the host's.
 
     :raises RuntimeError: when they are declared on this ``db`` already.
     """
-    account_key, user_key = single_key(account), single_key(user)
+    account_key, user_key, group_key = map(single_key, (account, user, group))
     shared = {"__module__": __name__}
     # Also one that the host's models inherit.
     if (bind_key := getattr(account, "__bind_key__", None)) is not None:
@@ -333,6 +343,12 @@ def declare(db: Any, *, account: type[Any], user: type[Any]) -> Records:
             user_id=mapped_column(
                 sa.ForeignKey(user_key, ondelete="CASCADE"), primary_key=True, index=True
             ),
+        ),
+        GroupVersion=model(
+            "SCIMGroup",
+            "scim_group",
+            GroupVersionMixin,
+            group_id=mapped_column(sa.ForeignKey(group_key, ondelete="CASCADE"), primary_key=True),
         ),
         LogEntry=model("SCIMLogEntry", "scim_log", LogEntryMixin, account_id=of_account()),
     )

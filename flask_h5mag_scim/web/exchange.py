@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from flask import request
 
 from ..protocol import messages
 from ..protocol.errors import UnsupportedMediaType
 from ..protocol.projection import Projection
-from ..provisioning.resources import Change, Resource
+from ..protocol.versions import entity_tag
+from ..provisioning.groups import GroupResource
+from ..provisioning.resources import REVISION, Change, Resource
+from ..records import versions
 from ..state import State
 from . import bearer
+
+if TYPE_CHECKING:
+    from ..extension import H5magSCIM
 
 #: Thousands of members fit; a body beyond it is not a SCIM request.
 MAX_BODY = 4 * 1024 * 1024
@@ -29,11 +36,22 @@ class Message:
     arguments: Mapping[str, str]
     #: Reads the body; raises what is wrong with it.
     body: Callable[[], dict[str, Any]]
+    #: The entity tags on which the client makes it depend (RFC 7644 §3.14).
+    if_match: str | None = None
+    if_none_match: str | None = None
+    #: Whether the answer to a write shows the resource.
+    wants_body: bool = True
 
 
 def http_message() -> Message:
     """The current request."""
-    return Message(request.method, request.args, _http_body)
+    return Message(
+        request.method,
+        request.args,
+        _http_body,
+        request.headers.get("If-Match"),
+        request.headers.get("If-None-Match"),
+    )
 
 
 def _http_body() -> dict[str, Any]:
@@ -76,18 +94,56 @@ class Exchange:
             self.resource.table, arguments.get("attributes"), arguments.get("excludedAttributes")
         )
 
+    def location(self, id: str) -> str:
+        """The address of a resource."""
+        return f"{self.state.provisioning_url}/{self.resource.endpoint}/{id}"
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What a view says; ``change`` when it wrote something."""
+    """What a view says."""
 
     status: int
     body: dict[str, Any] | None = None
     location: str | None = None
-    change: Change | None = None
+    #: The entity tag of the resource that was read or written.
+    tag: str | None = None
+    #: What was written, with whom it was about: more than one thing in a bulk request.
+    changes: Sequence[tuple[Exchange, Change]] = ()
 
 
 View = Callable[[Exchange], Answer]
+
+
+def locate(path: str, scim: H5magSCIM) -> tuple[Resource | None, str]:
+    """The resource type that an address below the SCIM prefix speaks of, ``None`` for another,
+    and what follows. Names of endpoints ignore case, as Microsoft's own collection of requests
+    does; so do doubled and trailing slashes not matter."""
+    name, _, rest = path.strip("/").partition("/")
+    for resource in (scim.user, scim.group):
+        if name.lower() == resource.endpoint.lower():
+            return resource, rest.strip("/")
+    return None, rest.strip("/")
+
+
+def tag_of(
+    exchange: Exchange,
+    source: Any,
+    document: Mapping[str, Any],
+    *,
+    revision: int | None = None,
+) -> str:
+    """The entity tag of an entity or row whose document is there already.
+
+    :param revision: the revision of a group, where it is known already.
+    """
+    if isinstance(exchange.resource, GroupResource) and revision is None:
+        if isinstance(source, sa.Row):
+            revision = getattr(source, REVISION)
+        else:
+            key = exchange.resource.key(source)
+            revision = versions.of(exchange.session, exchange.state.scim.records, key)
+    return entity_tag(document, revision)
 
 
 def present(
@@ -97,16 +153,35 @@ def present(
 
     :param new: whether they were made just now, so that nothing refers to them yet.
     """
+    documents = [exchange.resource.map.document(source) for source in sources]
+    tags = None
+    if projection.shows("meta"):
+        tags = [
+            tag_of(exchange, source, document)
+            for source, document in zip(sources, documents, strict=True)
+        ]
+    return presented(exchange, sources, documents, tags, projection, new=new)
+
+
+def presented(
+    exchange: Exchange,
+    sources: Sequence[Any],
+    documents: Sequence[dict[str, Any]],
+    tags: Sequence[str] | None,
+    projection: Projection,
+    *,
+    new: bool = False,
+) -> list[dict[str, Any]]:
+    """:func:`present` for those whose documents and entity tags are there already."""
     resource = exchange.resource
     base = exchange.state.provisioning_url
     relation, related = resource.relation, {}
     if sources and projection.shows(relation) and not (new and relation == "groups"):
         keys = [resource.key(source) for source in sources]
         related = resource.related_to(exchange.session, exchange.account_id, keys)
-    presented = []
-    for source in sources:
+    shown = []
+    for number, (source, document) in enumerate(zip(sources, documents, strict=True)):
         id = resource.id(source)
-        document = resource.map.document(source)
         urns = [key for key in document if key.startswith("urn:")]
         result = {"schemas": [resource.table.urn, *urns], "id": id, **document}
         if found := related.get(resource.key(source)):
@@ -122,7 +197,8 @@ def present(
         result["meta"] = {
             "resourceType": resource.name,
             **document.get("meta", {}),
-            "location": f"{base}/{resource.endpoint}/{id}",
+            "location": exchange.location(id),
+            **({"version": tags[number]} if tags else {}),
         }
-        presented.append(projection.apply(result))
-    return presented
+        shown.append(projection.apply(result))
+    return shown

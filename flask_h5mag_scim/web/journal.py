@@ -7,9 +7,9 @@ from flask import current_app, request
 
 from .. import signals
 from ..protocol.errors import SCIMError, without_literals
-from ..provisioning.resources import Change
+from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
-from ..records import links, log, tokens
+from ..records import log, tokens
 from ..records.log import Event
 from ..records.models import TokenState
 from ..state import State, get_app
@@ -27,31 +27,30 @@ _EVENTS = {
 
 
 def record(exchange: Exchange, change: Change, status: int) -> None:
+    """What was written, in the transaction that wrote it."""
     state, resource = exchange.state, exchange.resource
     event = _EVENTS[resource.name, change.kind]
-    if isinstance(resource, UserResource):
-        if change.active is not None and change.kind == "updated":
-            event = Event.USER_REACTIVATED if change.active else Event.USER_DEACTIVATED
-        if change.kind != "deleted":
-            links.mark(
-                state.session, state.scim.records, exchange.account_id, resource.key(change.obj)
-            )
-    if change.kind == "updated" and not (change.paths or change.ignored):
-        return  # nothing was changed
-    log.record(
-        state.session,
-        state.scim.records,
-        exchange.account_id,
-        event,
-        actor=exchange.caller.actor,
-        method=exchange.message.method,
-        resource_type=resource.name,
-        resource_id=change.id,
-        status=status,
-        # With "*", a path may be the client's own text.
-        paths=[without_literals(path) for path in change.paths],
-        ignored=[without_literals(path) for path in change.ignored],
-    )
+    if change.active is not None and change.kind == "updated":
+        event = Event.USER_REACTIVATED if change.active else Event.USER_DEACTIVATED
+    events = [Event.USER_ADOPTED] if change.is_adopted else []
+    if change.kind != "updated" or change.paths or change.ignored:
+        events.append(event)
+    for event in events:
+        is_change = event is not Event.USER_ADOPTED
+        log.record(
+            state.session,
+            state.scim.records,
+            exchange.account_id,
+            event,
+            actor=exchange.caller.actor,
+            method=exchange.message.method,
+            resource_type=resource.name,
+            resource_id=change.id,
+            status=status,
+            # With "*", a path may be the client's own text.
+            paths=[without_literals(path) for path in change.paths if is_change],
+            ignored=[without_literals(path) for path in change.ignored if is_change],
+        )
 
 
 def record_refusal(
@@ -65,31 +64,46 @@ def record_refusal(
         return
     try:
         used = tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr)
-        about = exchange if exchange is not None and exchange.is_about_resources else None
         # A token that is no longer good says so once a minute, however often it is tried.
         if used or caller.token.state is TokenState.ACTIVE:
-            log.record(
-                state.session,
-                state.scim.records,
-                caller.account_id,
-                Event.REFUSED,
-                actor=caller.actor,
-                method=request.method,
-                resource_type=about.resource.name if about else None,
-                # What is no id may be anything that somebody put into an address.
-                resource_id=about.id if about and about.is_id else None,
-                status=error.status,
-                scim_type=error.scim_type,
-                detail=error.without_values(),
-                paths=[path] if (path := error.safe_path()) else [],
-            )
+            about = exchange if exchange is not None and exchange.is_about_resources else None
+            resource = about.resource if about else None
+            note_refusal(state, caller, request.method, resource, about.id if about else "", error)
         state.session.commit()
     except sa.exc.SQLAlchemyError:
         state.session.rollback()
         app.logger.exception("SCIM: a refusal could not be logged: %s", error.detail)
 
 
+def note_refusal(
+    state: State,
+    caller: bearer.Caller,
+    method: str,
+    resource: Resource | None,
+    id: str,
+    error: SCIMError,
+) -> None:
+    """An entry about a refusal, in the caller's transaction."""
+    # What is no id may be anything that somebody put into an address.
+    is_id = resource is not None and resource.parse_id(id) is not None
+    log.record(
+        state.session,
+        state.scim.records,
+        caller.account_id,
+        Event.REFUSED,
+        actor=caller.actor,
+        method=method,
+        resource_type=resource.name if resource else None,
+        resource_id=id if is_id else None,
+        status=error.status,
+        scim_type=error.scim_type,
+        detail=error.without_values(),
+        paths=[path] if (path := error.safe_path()) else [],
+    )
+
+
 def touch(state: State, caller: bearer.Caller) -> None:
+    """Note that the token was used, in a transaction of its own."""
     try:
         if tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr):
             state.session.commit()
@@ -100,6 +114,7 @@ def touch(state: State, caller: bearer.Caller) -> None:
 
 
 def tell(exchange: Exchange, change: Change) -> None:
+    """Send the signals of a change that is committed."""
     app = get_app()
     evidence = {"account": exchange.caller.account, "paths": tuple(change.paths)}
     if isinstance(exchange.resource, UserResource):

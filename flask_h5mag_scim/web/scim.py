@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from flask import Blueprint, Flask, Response, current_app, request
-from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Blueprint, Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from ..protocol import messages
-from ..protocol.errors import (
-    Conflict,
-    InternalError,
-    MethodNotAllowed,
-    NotFound,
-    OtherHTTPError,
-    SCIMError,
-    TooLarge,
-    Unavailable,
-)
-from ..protocol.schemas import refusal
-from ..provisioning.resources import Resource
+from ..protocol.errors import MethodNotAllowed, NotFound, NotImplementedHere
 from ..state import State, get_state
-from . import bearer, discovery, journal, search, verbs
-from .exchange import MAX_BODY, MEDIA_TYPE, Answer, Exchange, Message, View, http_message
+from . import bearer, bulk, cors, discovery, journal, search, verbs
+from .exchange import (
+    MAX_BODY,
+    MEDIA_TYPE,
+    Answer,
+    Exchange,
+    Message,
+    View,
+    http_message,
+    locate,
+)
+from .failures import as_scim_error
 
 blueprint = Blueprint("h5mag_scim_api", __name__)
 
@@ -43,6 +39,7 @@ def register(app: Flask, state: State) -> None:
 
 
 #: All of them arrive at the table of addresses, which refuses in SCIM's own words.
+_READING = frozenset({"GET", "HEAD"})
 _VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
@@ -53,6 +50,8 @@ def endpoint(path: str = "") -> Response:
     """One request, one transaction: a change is committed with its log entry, and an error
     takes everything back and leaves an entry of its own."""
     state = get_state()
+    if cors.is_preflight():
+        return cors.preflight(state.config)
     request.max_content_length = MAX_BODY
     caller: bearer.Caller | None = None
     exchange: Exchange | None = None
@@ -61,94 +60,74 @@ def endpoint(path: str = "") -> Response:
         bearer.admit(state, caller)
         view, exchange = _route(path, http_message(), state, caller)
         answer = view(exchange)
-        if answer.change is not None:
-            journal.record(exchange, answer.change, answer.status)
+        if exchange.message.method not in _READING:
             state.session.commit()
     except Exception as cause:
         state.session.rollback()
-        error = _as_scim_error(cause)
+        error = as_scim_error(cause)
         journal.record_refusal(state, caller, exchange, error)
         return _response(Answer(error.status, error.body()), error.headers())
     journal.touch(state, caller)
-    if answer.change is not None:
-        journal.tell(exchange, answer.change)
+    for about, change in answer.changes:
+        journal.tell(about, change)
         # What a receiver wrote and did not commit is not kept by chance.
         state.session.rollback()
-    headers = {"Location": answer.location} if answer.location else {}
-    return _response(answer, headers)
+    return _response(answer)
 
 
 # The table of addresses
 
 _COLLECTION: dict[str, View] = {"GET": search.by_address, "POST": verbs.create}
+_BULK: dict[str, View] = {"POST": bulk.bulk}
 
 
 def _route(
     path: str, message: Message, state: State, caller: bearer.Caller
 ) -> tuple[View, Exchange]:
-    """The view for an address and a verb. Names of endpoints ignore case, as Microsoft's own
-    collection of requests does; so do doubled and trailing slashes not matter."""
-    name, _, id = path.strip("/").partition("/")
-    id = id.strip("/")
-    views: dict[str, View] | None = discovery.VIEWS.get(name.lower())
-    resource: Resource = state.scim.user
-    is_about_resources = False
-    for one in (state.scim.user, state.scim.group):
-        if name.lower() == one.endpoint.lower():
-            views = verbs.ITEM if id else _COLLECTION
-            resource, is_about_resources = one, True
+    """The view for an address and a verb."""
+    resource, id = locate(path, state.scim)
+    name = path.strip("/").partition("/")[0].lower()
+    views: dict[str, View] | None
+    if resource is not None:
+        views = verbs.ITEM if id else _COLLECTION
+    elif name == "bulk" and not id:
+        views = _BULK
+    elif name == "me":
+        raise NotImplementedHere(
+            "A token of this server stands for an account and for no person, so that there is "
+            "nobody at /Me (RFC 7644 §3.11)."
+        )
+    else:
+        views = discovery.VIEWS.get(name)
     if views is None or "/" in id:
         place = repr(path[:100])
         raise NotFound(
             f"There is nothing at {place}. The provisioning URL is followed by /Users, "
-            "/Groups, /Schemas, /ResourceTypes or /ServiceProviderConfig.",
+            "/Groups, /Bulk, /Schemas, /ResourceTypes or /ServiceProviderConfig.",
             values=[place],
         )
     method = "GET" if message.method == "HEAD" else message.method
     if method not in views:
         raise MethodNotAllowed(message.method, list(views))
-    return views[method], Exchange(state, caller, message, resource, id, is_about_resources)
+    about = resource or state.scim.user
+    return views[method], Exchange(state, caller, message, about, id, resource is not None)
 
 
-def _response(answer: Answer, headers: dict[str, str]) -> Response:
+def _response(answer: Answer, headers: dict[str, str] | None = None) -> Response:
     body = b"" if answer.body is None else messages.write(answer.body)
     response = Response(body, status=answer.status, headers=headers)
     if answer.body is not None:
         response.content_type = MEDIA_TYPE
     else:
         del response.headers["Content-Type"]
+    if answer.location is not None:
+        response.headers["Location"] = answer.location
+    if answer.tag is not None:
+        response.headers["ETag"] = answer.tag
     # Answers carry personal data and belong to one token.
     response.headers["Cache-Control"] = "no-store"
+    cors.allow(response, get_state().config)
     return response
-
-
-# The transaction
-
-
-def _as_scim_error(cause: Exception) -> SCIMError:
-    match cause:
-        case SCIMError():
-            return cause
-        case ValidationError():
-            return refusal(cause)
-        case RequestEntityTooLarge():
-            return TooLarge(f"The body is larger than {MAX_BODY // 1024 // 1024} MiB.")
-        case HTTPException():
-            return OtherHTTPError(cause.code or 500, cause.description or cause.name)
-        case sa.exc.OperationalError() | sa.exc.TimeoutError():
-            # Not its text: that has the statement with the values of people.
-            reason = getattr(getattr(cause, "orig", None), "sqlstate", None)
-            current_app.logger.warning(
-                "SCIM: the database could not answer: %s %s", type(cause).__name__, reason or ""
-            )
-            return Unavailable()
-        case sa.exc.IntegrityError():
-            # A constraint that the database checks at the end of the transaction.
-            return Conflict("The application does not accept this beside what it has already.")
-        case sa.exc.StatementError():
-            cause.hide_parameters = True
-    current_app.logger.error("SCIM: internal error", exc_info=cause)
-    return InternalError()
 
 
 # What happens before or outside of the view: a host's own before_request, for example.
@@ -156,5 +135,5 @@ def _as_scim_error(cause: Exception) -> SCIMError:
 
 @blueprint.errorhandler(Exception)
 def _outside(cause: Exception) -> Response:
-    error = _as_scim_error(cause)
+    error = as_scim_error(cause)
     return _response(Answer(error.status, error.body()), error.headers())

@@ -24,6 +24,7 @@ TABLES = {
     "scim_federated_credential",
     "scim_identity_provider",
     "scim_user",
+    "scim_group",
     "scim_log",
 }
 
@@ -54,7 +55,7 @@ def app_of(db: Any, url: str, **config: Any) -> Flask:
 def test_create_all_makes_the_tables_with_the_host_s_keys(database_url: str) -> None:
     """Foreign keys are typed after whatever the host uses (DESIGN §10)."""
     db, Account, User = host()
-    records = declare(db, account=Account, user=User)
+    records = declare(db, account=Account, user=User, group=User)
     app = app_of(db, database_url)
     with app.app_context():
         db.create_all()
@@ -82,7 +83,7 @@ def test_create_all_makes_the_tables_with_the_host_s_keys(database_url: str) -> 
 def test_the_tables_go_where_the_account_is(tmp_path: Path) -> None:
     """A host's ``__bind_key__`` is copied; foreign keys cannot cross databases."""
     db, Account, User = host(__bind_key__="people")
-    records = declare(db, account=Account, user=User)
+    records = declare(db, account=Account, user=User, group=User)
     people = f"sqlite:///{tmp_path / 'people.sqlite'}"
     app = app_of(db, "sqlite://", SQLALCHEMY_BINDS={"people": people})
     with app.app_context():
@@ -110,7 +111,7 @@ def test_an_inherited_bind_key_counts(tmp_path: Path) -> None:
     class User(People):
         id: Mapped[int] = mapped_column(primary_key=True)
 
-    records = declare(db, account=Account, user=User)
+    records = declare(db, account=Account, user=User, group=User)
     assert records.Token.__table__.metadata is Account.__table__.metadata
 
 
@@ -123,9 +124,9 @@ def test_declaring_twice_says_so(schema: str | None) -> None:
     class Account(db.Model):
         id: Mapped[int] = mapped_column(primary_key=True)
 
-    declare(db, account=Account, user=Account)
+    declare(db, account=Account, user=Account, group=Account)
     with pytest.raises(RuntimeError, match="was already created for this db"):
-        declare(db, account=Account, user=Account)
+        declare(db, account=Account, user=Account, group=Account)
 
 
 def test_a_key_of_several_columns_is_refused() -> None:
@@ -137,7 +138,7 @@ def test_a_key_of_several_columns_is_refused() -> None:
         b: Mapped[int] = mapped_column(primary_key=True)
 
     with pytest.raises(TypeError, match="Pair has a primary key of several columns"):
-        declare(db, account=Account, user=Pair)
+        declare(db, account=Account, user=Pair, group=Account)
 
 
 def test_times_are_aware_and_in_utc() -> None:
