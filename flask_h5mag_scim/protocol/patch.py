@@ -255,6 +255,9 @@ def _set_matching(document: dict[str, Any], target: Target, value: Any, replace:
         if made is None:
             raise _about(target, NoTarget, "Nothing matches {}.")
         matching = [deserialize(target.element, made, target.text)]
+        if not _matching([{**matching[0], **part}], target):
+            # It would not be found again: every repetition would make one more.
+            raise _about(target, NoTarget, "Nothing matches {}.")
         current += matching
     for item in matching:
         if replace and target.sub is None:

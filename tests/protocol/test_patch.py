@@ -306,6 +306,9 @@ REFUSED = [
     (op("add", "emails[type eq 5].value", "x"), ValidationError),
     (op("add", 'emails[type eq "a" or type eq "b"].value', "x"), NoTarget),
     (op("replace", 'emails[type sw "x"].value', "x"), NoTarget),
+    # What would be made would not match itself.
+    (op("replace", 'emails[value eq "gone@x"].value', "new@x"), NoTarget),
+    (op("add", 'phoneNumbers[type eq "work"]', {"type": "home", "value": "1"}), NoTarget),
     (op("add", 'hats[type eq "x"]', "x"), InvalidValue),
 ]
 
