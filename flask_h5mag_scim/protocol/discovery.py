@@ -19,15 +19,26 @@ SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProvider
 _COMMON = frozenset({"id", "meta"})
 
 
-def schemas(table: Table, keeps: Callable[[Target], bool], base: str) -> list[dict[str, Any]]:
+#: The values that a host suggests for an attribute; ``None`` for those of the RFC.
+Canonical = Callable[[Target], Sequence[str] | None]
+
+
+def schemas(
+    table: Table,
+    keeps: Callable[[Target], bool],
+    base: str,
+    canonical: Canonical = lambda target: None,
+) -> list[dict[str, Any]]:
     """The resource's schema and those of its extensions, with the attributes that this
     host keeps and no others: what is published must be stored and returned.
 
     :param base: the SCIM address, for ``meta.location``.
+    :param canonical: the values that this host suggests; a client may learn from them which
+        elements of a multi-valued attribute there are.
     """
-    found = [_schema(table.urn, table.schema, table.core, None, keeps, base)]
+    found = [_schema(table.urn, table.schema, table.core, None, keeps, base, canonical)]
     for urn, extension in table.schema.extensions.items():
-        schema = _schema(urn, extension, table.extensions[urn], urn, keeps, base)
+        schema = _schema(urn, extension, table.extensions[urn], urn, keeps, base, canonical)
         if schema["attributes"]:
             found.append(schema)
     return found
@@ -40,12 +51,14 @@ def _schema(
     extension: str | None,
     keeps: Callable[[Target], bool],
     base: str,
+    canonical: Canonical,
 ) -> dict[str, Any]:
     attributes = []
     for name, field in table.items():
         if extension is None and name in _COMMON:
             continue
-        shown = _attribute(name, field, Target(name, urn=extension, field=field), keeps)
+        target = Target(name, urn=extension, field=field)
+        shown = _attribute(name, field, target, keeps, canonical)
         if shown is not None:
             attributes.append(shown)
     return {
@@ -59,7 +72,11 @@ def _schema(
 
 
 def _attribute(
-    name: str, field: fields.Field[Any], target: Target, keeps: Callable[[Target], bool]
+    name: str,
+    field: fields.Field[Any],
+    target: Target,
+    keeps: Callable[[Target], bool],
+    canonical: Canonical,
 ) -> dict[str, Any] | None:
     inner = field.inner if isinstance(field, fields.List) else field
     subs = []
@@ -67,21 +84,25 @@ def _attribute(
         for sub, sub_field in inner.sub_attributes.items():
             part = Target(target.name, sub, target.urn, None, target.field, sub_field)
             if keeps(part):
-                subs.append(_characteristics(sub, sub_field))
+                subs.append(_characteristics(sub, sub_field, canonical(part)))
         if not subs:
             return None
     elif not keeps(target):
         return None
-    described = _characteristics(name, field)
+    described = _characteristics(name, field, canonical(target))
     if subs:
         described["subAttributes"] = subs
     return described
 
 
-def _characteristics(name: str, field: fields.Field[Any]) -> dict[str, Any]:
+def _characteristics(
+    name: str, field: fields.Field[Any], values: Sequence[str] | None
+) -> dict[str, Any]:
     """RFC 7643 §7's characteristics of one attribute."""
     inner = field.inner if isinstance(field, fields.List) else field
     about = {**inner.metadata, **field.metadata}
+    if values:
+        about["canonicalValues"] = list(values)
     kind = scim_type(field)
     described: dict[str, Any] = {
         "name": name,
@@ -132,16 +153,26 @@ def resource_type(
     return described
 
 
-def service_provider_config(base: str, *, max_results: int) -> dict[str, Any]:
-    """What this server can do (RFC 7643 §5)."""
+def service_provider_config(
+    base: str, *, max_results: int, max_operations: int, max_payload: int
+) -> dict[str, Any]:
+    """What this server can do (RFC 7643 §5).
+
+    :param max_operations: how many operations a bulk request may have.
+    :param max_payload: how large its body may be, in bytes.
+    """
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": True,
+            "maxOperations": max_operations,
+            "maxPayloadSize": max_payload,
+        },
         "filter": {"supported": True, "maxResults": max_results},
         "changePassword": {"supported": False},
         "sort": {"supported": False},
-        "etag": {"supported": False},
+        "etag": {"supported": True},
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",

@@ -23,11 +23,8 @@ from ..protocol.errors import Conflict, MethodNotAllowed, NotFound, SCIMError
 from ..provisioning.resources import Change
 from ..records import locks
 from . import journal, verbs
-from .exchange import Answer, Exchange, Message, View, locate
+from .exchange import MAX_OPERATIONS, Answer, Exchange, Message, View, locate
 from .failures import as_scim_error
-
-#: Thousands of people take a few of them; one holds the rows it writes until its end.
-MAX_OPERATIONS = 1000
 
 _VERBS: dict[str, View] = {
     "POST": verbs.create,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..protocol import discovery, messages
 from ..protocol.errors import Forbidden, NotFound
-from .exchange import Answer, Exchange, View
+from .exchange import MAX_BODY, MAX_OPERATIONS, Answer, Exchange, View
 
 
 def _discovered(resources: list[dict[str, Any]], exchange: Exchange) -> Answer:
@@ -28,7 +28,9 @@ def _schemas(exchange: Exchange) -> Answer:
         [
             schema
             for resource in (scim.user, scim.group)
-            for schema in discovery.schemas(resource.table, resource.keeps, base)
+            for schema in discovery.schemas(
+                resource.table, resource.keeps, base, resource.canonical_values
+            )
         ],
         exchange,
     )
@@ -50,7 +52,10 @@ def _resource_types(exchange: Exchange) -> Answer:
 def _service_provider_config(exchange: Exchange) -> Answer:
     state = exchange.state
     config = discovery.service_provider_config(
-        state.provisioning_url, max_results=state.config.max_results
+        state.provisioning_url,
+        max_results=state.config.max_results,
+        max_operations=MAX_OPERATIONS,
+        max_payload=MAX_BODY,
     )
     if not exchange.id and not exchange.message.arguments.get("filter"):
         return Answer(200, config)

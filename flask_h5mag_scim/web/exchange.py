@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Thousands of members fit; a body beyond it is not a SCIM request.
 MAX_BODY = 4 * 1024 * 1024
+#: How many operations a bulk request may have: it holds the rows that it writes to its end.
+MAX_OPERATIONS = 1000
 MEDIA_TYPE = "application/scim+json"
 
 

@@ -153,10 +153,13 @@ def test_a_resource_type_names_its_schemas() -> None:
 
 def test_the_provider_config_promises_only_what_is_there() -> None:
     """RFC 7643 §5: patch and filter work, the rest does not yet."""
-    config = discovery.service_provider_config(BASE, max_results=7)
+    config = discovery.service_provider_config(
+        BASE, max_results=7, max_operations=8, max_payload=9
+    )
     supported = {
         key for key, value in config.items() if isinstance(value, dict) and value.get("supported")
     }
-    assert supported == {"patch", "filter"}
+    assert supported == {"patch", "filter", "bulk", "etag"}
+    assert config["bulk"] == {"supported": True, "maxOperations": 8, "maxPayloadSize": 9}
     assert config["filter"]["maxResults"] == 7
     assert [scheme["type"] for scheme in config["authenticationSchemes"]] == ["oauthbearertoken"]
