@@ -17,25 +17,17 @@ import pytest
 import flask_h5mag_scim
 from flask_h5mag_scim import config
 
-ROOT = Path(__file__).parent.parent
+from .documents import ROOT, blocks, write_files
+
 README = (ROOT / "README.md").read_text()
 HOST = Path(__file__).parent / "readme_host"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_readmes_host_runs(tmp_path: Path) -> None:
     """The two files of *Integration*, on the models they name, do what the text says."""
     for source in HOST.glob("*.py"):
         shutil.copy(source, tmp_path)
-    for block in blocks("python"):
-        name = re.match(r"# (\w+\.py)\n", block)
-        assert name is not None
-        (tmp_path / name[1]).write_text(block)
-    assert (tmp_path / "provisioning.py").exists()
-    assert (tmp_path / "app.py").exists()
+    assert write_files(README, tmp_path) == {"provisioning.py", "app.py"}
     seen = subprocess.run(
         [sys.executable, "-W", "error", "visit.py"],
         cwd=tmp_path,
@@ -61,7 +53,7 @@ def test_the_readmes_host_runs(tmp_path: Path) -> None:
 
 def test_ci_calls_the_readmes_test_command_word_for_word() -> None:
     """What the reader is told to run is what CI runs."""
-    command = next(block.strip() for block in blocks("sh") if "pytest" in block)
+    command = next(block.strip() for block in blocks(README, "sh") if "pytest" in block)
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
