@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -55,8 +55,15 @@ class Host:
             self.module.db.session.add(getattr(self.module, name)(**values))
             self.module.db.session.commit()
 
+    def change(self, id: int, **values: Any) -> None:
+        """A user's columns, by the application's own hand."""
+        with self.app.app_context():
+            User = self.module.User
+            self.module.db.session.execute(sa.update(User).filter_by(id=id).values(**values))
+            self.module.db.session.commit()
+
     def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
-        """The rows of a model, or of another module's, in the order of their keys."""
+        """Columns of a model's rows, in the order of their keys."""
         model = getattr(self.module, name)
         with self.app.app_context():
             found = self.module.db.session.execute(
@@ -144,9 +151,50 @@ def test_what_nobody_thought_of_is_a_conflict_with_a_sentence(hard: Host) -> Non
 
 def test_an_override_refuses_with_its_own_sentence_and_status(hard: Host) -> None:
     """A subclass of SCIMError has a status of its own; SCIMError itself is 400."""
-    detail = error_of(hard.entra.delete(f"/Users/{OWNER}"), 409)
+    ada = int(hard.entra.user("ada")["id"])
+    hard.change(OWNER, is_owner=False)
+    hard.change(ada, is_owner=True)
+    detail = error_of(hard.entra.delete(f"/Users/{ada}"), 409)
     assert detail == "Nobody could take over the documents. Make somebody else an owner."
-    assert hard.rows("User", "id") == [(OWNER,)]
+    assert hard.rows("User", "id") == [(OWNER,), (ada,)]
+
+
+def test_who_was_there_before_is_asked_about(hard: Host) -> None:
+    """Owners can be read and not written, in the words of the callback; others are adopted."""
+    path = f"/Users/{OWNER}"
+    rename = {"op": "replace", "path": "userName", "value": "renamed"}
+    sentence = "Owners who were here before are looked after by hand. Unassign them."
+    for answer in (
+        hard.entra.patch(path, rename),
+        hard.entra.put(path, {"userName": "renamed"}),
+        hard.entra.delete(path),
+    ):
+        assert error_of(answer, 403) == sentence
+    assert hard.entra.get(path).get_json()["userName"] == "owner"
+    assert hard.entra.find('userName eq "owner"') == [str(OWNER)]
+    hard.add("User", account_id=1, username="bo")
+    assert hard.entra.patch("/Users/2", rename).get_json()["userName"] == "renamed"
+    hard.change(2, is_owner=True)
+    again = {**rename, "value": "renamed again"}
+    assert hard.entra.patch("/Users/2", again).status_code == 200  # asked once, at the first
+
+
+def test_who_is_protected_is_changed_but_does_not_leave(hard: Host) -> None:
+    """Neither deactivated nor deleted, by any verb."""
+    ada = int(hard.entra.user("ada")["id"])
+    hard.change(ada, is_emergency=True)
+    path = f"/Users/{ada}"
+    for answer in (
+        hard.entra.delete(path),
+        hard.entra.patch(path, {"op": "replace", "path": "active", "value": False}),
+        hard.entra.put(path, {"userName": "ada", "active": False}),
+    ):
+        assert "protects this User" in error_of(answer, 403)
+    assert hard.rows("User", "username", "active")[1] == ("ada@example.com", True)
+    rename = {"op": "replace", "path": "userName", "value": "renamed"}
+    assert hard.entra.patch(path, rename).get_json()["userName"] == "renamed"
+    hard.change(ada, is_emergency=False)
+    assert hard.entra.delete(path).status_code == 204
 
 
 def test_the_last_seat_is_the_last(hard: Host) -> None:
@@ -231,11 +279,7 @@ def test_the_nightly_job_removes_who_left_a_month_ago(soft: Host) -> None:
     soft.entra.group("Editors", members=[{"value": long_ago}, {"value": lately}])
     for id in (long_ago, lately):
         soft.entra.delete(f"/Users/{id}")
-    User = soft.module.User
-    with soft.app.app_context():
-        moment = soft.module.db.session.get(User, int(long_ago)).deleted_at
-        soft.module.db.session.get(User, int(long_ago)).deleted_at = moment - timedelta(days=31)
-        soft.module.db.session.commit()
+    soft.change(int(long_ago), deleted_at=datetime.now(UTC) - timedelta(days=31))
     result = soft.app.test_cli_runner().invoke(args=["purge"])
     assert result.exit_code == 0, result.output
     assert soft.rows("User", "id") == [(OWNER,), (int(lately),)]
