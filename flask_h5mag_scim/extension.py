@@ -95,6 +95,8 @@ class H5magSCIM:
         group.attach(user)
         user.attach(
             group,
+            # Asked of the instance each time: who tests a host replaces it there.
+            is_protected=lambda obj: self.is_protected(obj),
             lock_account=lambda session, key: locks.lock_account(session, account, key),
         )
         self.records = declare(db, account=account, user=user.model, group=group.model)
