@@ -248,7 +248,7 @@ def statements(app: Flask) -> Callable[[], Any]:
             seen.append(statement)
 
         with app.app_context():
-            engine = db.engine
+            engine = app.extensions["sqlalchemy"].engine
         sa.event.listen(engine, "before_cursor_execute", note)
         try:
             yield seen

@@ -367,12 +367,12 @@ def _filtered(tree: Any) -> list[Named] | None:
     match tree:
         case AttrExp(path, "eq", str() as value) if path.name == "value":
             return [Named(value)]
-        case LogExp("and", (AttrExp(path, "eq", str() as value), other)) | LogExp(
-            "and", (other, AttrExp(path, "eq", str() as value))
-        ) if path.name == "type":
-            kind = _TYPES.get(value.lower())
-            named = _filtered(other)
-            return [one._replace(type=kind) for one in named] if kind and named else None
+        case LogExp("and", (first, second)):
+            for one, other in ((first, second), (second, first)):
+                kind, named = _type_meant(one), _filtered(other)
+                if kind and named:
+                    return [each._replace(type=kind) for each in named]
+            return None
         case LogExp("or", terms):
             found: list[Named] = []
             for term in terms:
@@ -381,5 +381,13 @@ def _filtered(tree: Any) -> list[Named] | None:
                     return None
                 found += part
             return found
+        case _:
+            return None
+
+
+def _type_meant(tree: Any) -> str | None:
+    match tree:
+        case AttrExp(path, "eq", str() as value) if path.name == "type":
+            return _TYPES.get(value.lower())
         case _:
             return None
