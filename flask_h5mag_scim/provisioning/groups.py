@@ -92,6 +92,10 @@ class GroupResource(Resource):
             association.forget_group(session, self.key(obj))
         super().delete(session, obj)
 
+    def memberships(self, key: Any) -> list[tuple[sa.Column[Any], Any]]:
+        nested = self.nested
+        return [] if nested is None else [(nested.group, nested.member == key)]
+
     # Reading
 
     def _reference(self, key: Any, name: str | None, about: Any = None) -> Reference:
