@@ -17,14 +17,33 @@ from marshmallow import fields
 
 from .errors import SCIMError
 from .paths import is_storable, parse_path
-from .schemas import ENTERPRISE_USER, Boolean, Complex, Table, Target
+from .schemas import ENTERPRISE_USER, USER, Boolean, Complex, Table, Target
 
 #: ``roles[primary eq "True"].value``: a boolean compared with a text.
 _PRIMARY = re.compile(r'(\bprimary\s+(?:eq|ne)\s+)"(true|false)"', re.IGNORECASE)
 
+#: Names that only the enterprise extension has, where nothing of a path stands before them;
+#: or a text in quotes, in which they are no names.
+_ENTERPRISE = re.compile(
+    r'"(?:[^"\\]|\\.)*"|(?<![\w$:.-])(?:'
+    + "|".join(USER.extensions[ENTERPRISE_USER])
+    + r")(?![\w:-])",
+    re.IGNORECASE,
+)
+
+
+def query_text(text: str) -> str:
+    """A query's filter as :func:`filter_text`, and with URNs: ``manager eq "id"``, Microsoft's
+    old question whether a reference is there, means the enterprise extension's."""
+
+    def named(found: re.Match[str]) -> str:
+        return found[0] if found[0].startswith('"') else f"{ENTERPRISE_USER}:{found[0]}"
+
+    return _ENTERPRISE.sub(named, filter_text(text))
+
 
 def filter_text(text: str) -> str:
-    """A query's filter, or a path, with booleans in place of ``"True"`` and ``"False"``."""
+    """A filter or a path with booleans in place of ``"True"`` and ``"False"``."""
     return _PRIMARY.sub(lambda found: found[1] + found[2].lower(), text)
 
 

@@ -12,7 +12,7 @@ def by_address(exchange: Exchange) -> Answer:
         exchange.message.arguments, max_results=exchange.state.config.max_results
     )
     if query.filter is not None:
-        query = messages.Query(entra.filter_text(query.filter), query.start_index, query.count)
+        query = messages.Query(entra.query_text(query.filter), query.start_index, query.count)
     page = exchange.resource.search(exchange.session, exchange.account_id, query)
     resources = present(exchange, page.rows, exchange.projection())
     body = messages.list_response(resources, total=page.total, start_index=query.start_index)

@@ -32,6 +32,23 @@ def test_a_boolean_compared_with_a_text_is_a_boolean(sent: str, meant: str) -> N
     assert entra.filter_text(sent) == meant
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ('id eq "1" and manager eq "2"', f'id eq "1" and {ENTERPRISE_USER}:manager eq "2"'),
+        ("(MANAGER.value pr)", f"({ENTERPRISE_USER}:MANAGER.value pr)"),
+        (f'{ENTERPRISE_USER}:manager eq "2"', f'{ENTERPRISE_USER}:manager eq "2"'),
+        ('title eq "the \\"manager eq 1"', 'title eq "the \\"manager eq 1"'),
+        ("managers pr or x.manager pr", "managers pr or x.manager pr"),
+        ('roles[primary eq "True"]', "roles[primary eq true]"),
+    ],
+)
+def test_a_query_may_leave_the_urn_of_an_enterprise_attribute_out(sent: str, meant: str) -> None:
+    """Microsoft's old question whether a reference is there (ENTRA.md §2.7), and never within
+    a value."""
+    assert entra.query_text(sent) == meant
+
+
 OPERATIONS = [
     ("op in capitals", {"op": "Replace", "path": "displayName", "value": "x"},
      {"op": "replace", "path": "displayName", "value": "x"}),
