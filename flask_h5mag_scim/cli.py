@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from . import config as configuration
 from . import signals
-from .records import locks, log, providers, tokens
+from .records import federation, locks, log, providers, tokens
 from .records.log import Event
 from .records.models import Mode, TokenState, now
 from .state import State, get_app, get_state
@@ -20,8 +20,13 @@ OPERATOR = "operator (shell)"
 
 group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
 token_group = AppGroup("token", help="The bearer tokens that Microsoft Entra uses.")
+oauth_group = AppGroup(
+    "oauth",
+    help="Workload identities of Microsoft that provision an account without a secret.",
+)
 sso_group = AppGroup("sso", help="How the people of an account sign in.")
 group.add_command(token_group)
+group.add_command(oauth_group)
 group.add_command(sso_group)
 
 
@@ -104,10 +109,7 @@ def token_list(state: State, account: Any, account_id: Any) -> None:
         )
         for token in found
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    _show(rows)
 
 
 @token_group.command("revoke")
@@ -134,10 +136,129 @@ def token_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
     click.echo(f"Revoked {token.called}.", err=True)
 
 
-@sso_group.command("configure")
-@click.option(
+_cloud = click.option(
     "--cloud", default="global", show_default=True, help="A name in H5MAG_SCIM_OIDC_CLOUDS."
 )
+
+
+@oauth_group.command("trust")
+@_cloud
+@click.option(
+    "--tenant", required=True, metavar="GUID", help="The customer's directory (tenant) id."
+)
+@click.option(
+    "--subject", required=True, metavar="GUID", help="The Subject (sub) that Entra shows."
+)
+@click.option(
+    "--audience",
+    metavar="API",
+    help="The Audience (aud) that Entra shows, api://GUID; that of this application's own "
+    "registration if left out.",
+)
+@click.option("--name", default="Microsoft Entra ID", help="What the log calls it.")
+@_for_account
+def oauth_trust(
+    state: State,
+    account: Any,
+    account_id: Any,
+    cloud: str,
+    tenant: str,
+    subject: str,
+    audience: str | None,
+    name: str,
+) -> None:
+    """Let a workload identity of the customer's directory provision the account.
+
+    The customer chooses "Workload Identity Federation" on the Connectivity page in Microsoft
+    Entra and sends the values that it shows: the tenant id in the Issuer, the Subject and the
+    Audience. H5mag's page shows the Client Identifier, the Token Endpoint and the Provisioning
+    URL that Entra asks for in turn.
+    """
+    tenant_id = _directory(state, cloud, tenant)
+    if not configuration.GUID.fullmatch(subject.lower()):
+        raise click.ClickException(
+            f"--subject {subject!r}: this is not an object id, 32 digits and letters in five "
+            "groups."
+        )
+    try:
+        made_for = configuration.audience(audience or state.config.oidc_client_id or "")
+    except ValueError as error:
+        raise click.ClickException(f"--audience: {error}") from error
+    session, records = state.session, state.scim.records
+    try:
+        credential = federation.trust(
+            session,
+            records,
+            account_id,
+            name=name,
+            cloud=cloud,
+            tenant_id=tenant_id,
+            subject=subject.lower(),
+            audience=made_for,
+            created_by=OPERATOR,
+        )
+    except federation.FederationError as error:
+        session.rollback()
+        raise click.ClickException(str(error)) from error
+    detail = f"{credential.called}: {cloud} {tenant_id}, {credential.subject}, {made_for}"
+    log.record(session, records, account_id, Event.OAUTH_TRUSTED, actor=OPERATOR, detail=detail)
+    session.commit()
+    click.echo(f"Trusted: {detail}.", err=True)
+
+
+@oauth_group.command("list")
+@_for_account
+def oauth_list(state: State, account: Any, account_id: Any) -> None:
+    """List the workload identities that are and were trusted, newest first."""
+    found = federation.listed(state.session, state.scim.records, account_id)
+    if not found:
+        click.echo("This account trusts no workload identity.", err=True)
+        return
+    at = now()
+    rows = [("FINGERPRINT", "NAME", "STATE", "TENANT", "SUBJECT", "AUDIENCE", "LAST USED")]
+    rows += [
+        (
+            credential.fingerprint,
+            credential.name,
+            str(credential.state(at)),
+            credential.tenant_id,
+            credential.subject,
+            credential.audience,
+            _time(credential.last_used_at),
+        )
+        for credential in found
+    ]
+    _show(rows)
+
+
+@oauth_group.command("revoke")
+@click.argument("fingerprint")
+@_for_account
+def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) -> None:
+    """End the trust with this FINGERPRINT (6 characters; see "oauth list").
+
+    Access tokens that were issued for it stop working at once.
+    """
+    session, records = state.session, state.scim.records
+    found = [
+        credential
+        for credential in federation.listed(session, records, account_id)
+        if credential.fingerprint == fingerprint.lower() and credential.revoked_at is None
+    ]
+    if len(found) != 1:
+        raise click.ClickException(f"No trust in force has the fingerprint {fingerprint!r}.")
+    credential = found[0]
+    federation.revoke(credential)
+    detail = credential.called
+    log.record(
+        session, records, account_id, Event.OAUTH_TRUST_REVOKED, actor=OPERATOR, detail=detail
+    )
+    session.commit()
+    click.echo(f"Revoked {detail}.", err=True)
+
+
+@sso_group.command("configure")
+@_cloud
 @click.option("--tenant", required=True, metavar="GUID", help="The directory (tenant) id.")
 @click.option(
     "--mode",
@@ -151,15 +272,8 @@ def sso_configure(
     state: State, account: Any, account_id: Any, cloud: str, tenant: str, mode: str
 ) -> None:
     """Put a directory in force at once, without a test sign-in."""
-    config = state.config
-    if cloud not in config.oidc_clouds:
-        known = ", ".join(sorted(config.oidc_clouds))
-        raise click.ClickException(f"There is no cloud {cloud!r}; known are {known}.")
-    try:
-        tenant_id = configuration.tenant_id(tenant)
-    except ValueError as error:
-        raise click.ClickException(f"--tenant {tenant!r}: {error}") from error
-    if not config.has_registration:
+    tenant_id = _directory(state, cloud, tenant)
+    if not state.config.has_registration:
         raise click.ClickException(
             "This application has no registration at Microsoft: set H5MAG_SCIM_OIDC_CLIENT_ID "
             "and H5MAG_SCIM_OIDC_CLIENT_SECRET."
@@ -192,6 +306,26 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on is off.", err=True)
     else:
         click.echo("Single sign-on was off already.", err=True)
+
+
+def _directory(state: State, cloud: str, tenant: str) -> str:
+    """The checked tenant id of ``--cloud`` and ``--tenant``."""
+    clouds = state.config.oidc_clouds
+    if cloud not in clouds:
+        known = ", ".join(sorted(clouds))
+        raise click.ClickException(f"There is no cloud {cloud!r}; known are {known}.")
+    try:
+        return configuration.tenant_id(tenant)
+    except ValueError as error:
+        raise click.ClickException(f"--tenant {tenant!r}: {error}") from error
+
+
+def _show(rows: Sequence[tuple[str, ...]]) -> None:
+    """A table for the eye; its first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def _time(value: datetime | None) -> str:

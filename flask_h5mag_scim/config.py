@@ -93,6 +93,21 @@ def tenant_id(text: str) -> str:
     )
 
 
+def audience(text: str) -> str:
+    """The audience of Microsoft's client assertions, ``api://`` and an application's id.
+
+    :param text: as Microsoft shows it, perhaps with ``/.default`` behind it.
+    :raises ValueError: with a sentence for whoever typed ``text``, when it is none.
+    """
+    application_id = text.lower().removeprefix("api://").partition("/")[0]
+    if not GUID.fullmatch(application_id):
+        raise ValueError(
+            "This is not the Audience that Microsoft Entra shows, api:// and the id of an "
+            "application, like api://8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90."
+        )
+    return f"api://{application_id}"
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("must be a text that is not empty")

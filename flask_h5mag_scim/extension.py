@@ -16,7 +16,7 @@ from .provisioning.users import UserResource
 from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import pages, scim, sso
+from .web import oauth, pages, scim, sso
 
 
 def _always(user: Any, account: Any) -> bool:
@@ -199,8 +199,8 @@ class H5magSCIM:
         if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
             raise config.ConfigurationError(
                 "register_blueprint(scim.blueprint) takes no options: set "
-                "H5MAG_SCIM_URL_PREFIX, H5MAG_SCIM_PAGE_URL_PREFIX and "
-                "H5MAG_SCIM_SSO_URL_PREFIX in app.config instead."
+                "H5MAG_SCIM_URL_PREFIX, H5MAG_SCIM_PAGE_URL_PREFIX, "
+                "H5MAG_SCIM_SSO_URL_PREFIX and H5MAG_SCIM_OAUTH_URL_PREFIX in app.config instead."
             )
         development = bool(app.debug or app.testing)
         values, unknown = config.read(app.config, development=development)
@@ -220,11 +220,13 @@ class H5magSCIM:
         scim.register(app, state)
         pages.register(app, state)
         sso.register(app, state)
+        oauth.register(app, state)
 
         def exempt_from_csrf() -> None:
             csrf = app.extensions.get("csrf")
             if csrf is not None:
                 csrf.exempt(scim.blueprint)
+                csrf.exempt(oauth.blueprint)
 
         # Flask-WTF may have been set up before, and it may be set up after; then its check
         # comes after this as well.

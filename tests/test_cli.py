@@ -22,6 +22,9 @@ from .conftest import Entra, error_of
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
+SUBJECT = "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0"
+AUDIENCE = "api://3c1f6a34-7c7e-4a0a-9a1e-5b8a7f0c2d11"
+TRUST = ("oauth", "trust", "--account", "acme", "--tenant", TENANT, "--subject", SUBJECT)
 
 
 def run(app: Flask, *words: str) -> Result:
@@ -143,6 +146,74 @@ def test_a_third_token_is_refused_in_words(app: Flask) -> None:
         assert tokens.draft(db.session, scim.records, account.id) is None
 
 
+def trusts(app: Flask) -> list[tuple[str, ...]]:
+    with app.app_context():
+        rows = db.session.scalars(sa.select(scim.FederatedCredential)).all()
+        return [(row.cloud, row.tenant_id, row.subject, row.audience, row.name) for row in rows]
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/.default", "/app.h5mag.com"])
+def test_a_workload_identity_is_trusted_as_entra_shows_it(app: Flask, suffix: str) -> None:
+    """In any case, with what Entra's page writes behind the audience."""
+    result = run(
+        app,
+        *TRUST[:-1],
+        SUBJECT.upper(),
+        "--audience",
+        AUDIENCE.upper() + suffix,
+        "--cloud",
+        "us",
+        "--name",
+        "Contoso",
+    )
+    assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+    assert trusts(app) == [("us", TENANT, SUBJECT, AUDIENCE, "Contoso")]
+    ((event, detail),) = events(app)
+    assert event == "oauth.trusted"
+    assert str(detail).startswith("Contoso (")
+    assert f"us {TENANT}, {SUBJECT}, {AUDIENCE}" in str(detail)
+
+
+def test_the_audience_is_our_own_registration_unless_said(app: Flask) -> None:
+    """The value that a customer without a workload identity of its own has."""
+    state = app.extensions["h5mag_scim"]
+    state.config = dataclasses.replace(
+        state.config, oidc_client_id=AUDIENCE.removeprefix("api://").upper()
+    )
+    assert run(app, *TRUST).exit_code == 0
+    assert trusts(app) == [("global", TENANT, SUBJECT, AUDIENCE, "Microsoft Entra ID")]
+
+
+def test_trusts_are_listed_and_revoked(app: Flask) -> None:
+    """By fingerprint, in any case and within the account; the place is free afterwards."""
+    assert "trusts no workload identity" in run(app, "oauth", "list", "--account", "acme").stderr
+    trust = (*TRUST, "--audience", AUDIENCE)
+    assert run(app, *trust).exit_code == 0
+    twice = run(app, *trust)
+    assert (twice.exit_code, twice.stdout) == (1, "")
+    assert "trusted already" in twice.stderr
+    elsewhere = run(app, *[word.replace("acme", "globex") for word in trust])
+    assert "trusted already" in elsewhere.stderr
+    heading, line = run(app, "oauth", "list", "--account", "acme").stdout.splitlines()
+    assert heading.split()[:3] == ["FINGERPRINT", "NAME", "STATE"]
+    assert [word for word in line.split() if word in (TENANT, SUBJECT, AUDIENCE, "active")] == [
+        "active",
+        TENANT,
+        SUBJECT,
+        AUDIENCE,
+    ]
+    fingerprint = line.split()[0]
+    assert run(app, "oauth", "list", "--account", "globex").stdout == ""
+    assert run(app, "oauth", "revoke", fingerprint, "--account", "globex").exit_code == 1
+    done = run(app, "oauth", "revoke", fingerprint.upper(), "--account", "acme")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"Revoked Microsoft Entra ID ({fingerprint})" in done.stderr
+    assert run(app, "oauth", "revoke", fingerprint, "--account", "acme").exit_code == 1
+    assert " revoked " in run(app, "oauth", "list", "--account", "acme").stdout
+    assert [event for event, _ in events(app)] == ["oauth.trust_revoked", "oauth.trusted"]
+    assert run(app, *trust).exit_code == 0
+
+
 def test_sso_is_configured_and_switched_off(app: Flask) -> None:
     """The way past the page, and the way out of a lock-out."""
     words = ("sso", "configure", "--account", "acme", "--tenant", TENANT.upper())
@@ -183,6 +254,14 @@ def test_sso_is_configured_and_switched_off(app: Flask) -> None:
             ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--cloud", "mars"),
             "There is no cloud 'mars'; known are china, global, us",
         ),
+        (("oauth", "revoke", "abcdef", "--account", "acme"), "No trust in force has the finger"),
+        ((*TRUST, "--tenant", "common"), "every directory"),
+        ((*TRUST, "--cloud", "mars"), "There is no cloud 'mars'"),
+        ((*TRUST, "--subject", "x"), "--subject 'x': this is not an object id"),
+        ((*TRUST, "--audience", "https://h5mag.example"), "not the Audience that Microsoft Entra"),
+        (TRUST, "not the Audience that Microsoft Entra shows"),  # the host's own is "h5mag"
+        (TRUST[:-4], "Missing option '--tenant'"),
+        (TRUST[:-2], "Missing option '--subject'"),
         (
             ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--mode", "require"),
             "is not one of 'off', 'redirect'",
@@ -199,6 +278,8 @@ def test_mistakes_are_told_and_change_nothing(
     assert sentence in result.stderr
     assert events(app) == []
     assert in_force(app) is None
+    with app.app_context():
+        assert db.session.scalars(sa.select(scim.FederatedCredential)).all() == []
 
 
 def test_sso_needs_a_registration(app: Flask) -> None:
@@ -214,7 +295,7 @@ def test_sso_needs_a_registration(app: Flask) -> None:
 def test_every_command_explains_itself() -> None:
     """The docstrings are the help."""
     commands = dict(walk(group))
-    assert {"create", "list", "revoke", "configure", "off"} <= set(commands)
+    assert {"create", "list", "revoke", "trust", "configure", "off"} <= set(commands)
     for name, command in commands.items():
         assert command.help, name
 

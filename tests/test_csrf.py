@@ -35,6 +35,8 @@ def test_scim_is_exempt_and_the_page_is_not(database_url: str, protected_first: 
         db.session.commit()
     entra = Entra(app.test_client(), make_token(app, "acme"))
     assert entra.post("/Users", {"userName": "ada@example.com"}).status_code == 201
+    unknown = app.test_client().post("/scim-oauth/token", data={"grant_type": "client_credentials"})
+    assert unknown.get_json()["error"] == "invalid_client"
     refused = app.test_client().post("/account/provisioning/generate")
     assert refused.status_code == 400
     assert "CSRF" in refused.text

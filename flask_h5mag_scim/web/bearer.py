@@ -1,4 +1,8 @@
-"""``Authorization: Bearer …`` → token → account → licence (RFC 6750)."""
+"""``Authorization: Bearer …`` → credential → account → licence (RFC 6750).
+
+The text is an API Token, or an access token that the token endpoint made of a credential;
+nobody else needs to know which.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from flask import request
 
 from ..protocol.errors import Forbidden, Unauthorized
 from ..records import tokens
-from ..records.models import TokenState
+from ..records.models import CredentialKind, TokenState, now
 from ..state import State
+from . import access_tokens
 
 #: Where an admin finds everything that a refusal speaks of.
 PLACE = "Account → Provisioning & SSO"
@@ -18,7 +23,10 @@ PLACE = "Account → Provisioning & SSO"
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose token came with the request. The token decides the account, nothing else."""
+    """Whose token came with the request. The token decides the account, nothing else.
+
+    ``token`` is the credential behind it: the API Token, or what an access token was made of.
+    """
 
     token: tokens.Verified
     account: Any
@@ -41,13 +49,41 @@ def identify(state: State) -> Caller:
             "The request has no bearer token. Paste the API Token of "
             f"{PLACE} into Entra's Secret Token."
         )
-    token = tokens.verify(state.session, state.scim.records, text.strip())
+    text = text.strip()
+    if access_tokens.is_one(text):
+        return _holder_of_access_token(state, text)
+    token = tokens.verify(state.session, state.scim.records, text)
     if token is None:
         raise Unauthorized(
             "This token is not known here. Copy the whole API Token of "
             f"{PLACE} into Entra's Secret Token, or generate a new one."
         )
+    return caller_of(state, token)
+
+
+def caller_of(state: State, token: tokens.Verified) -> Caller:
+    """Who holds a credential."""
     return Caller(token, token.account, state.scim.account_key(token.account))
+
+
+def _holder_of_access_token(state: State, text: str) -> Caller:
+    access_token = access_tokens.read(text)
+    if access_token is None:
+        raise Unauthorized(
+            "This access token is not known here. Get a new one from the token endpoint."
+        )
+    if access_token.expires_at <= now():
+        raise Unauthorized("This access token has expired. Get a new one from the token endpoint.")
+    token = tokens.by_id(
+        state.session, state.scim.records, access_token.kind, access_token.credential_id
+    )
+    caller = None if token is None else caller_of(state, token)
+    if caller is None or access_tokens.client_id(caller.account_id) != access_token.client_id:
+        raise Unauthorized(
+            "What this access token was issued for is not there any more. Get a new one from "
+            "the token endpoint."
+        )
+    return caller
 
 
 def admit(state: State, caller: Caller) -> None:
@@ -56,12 +92,17 @@ def admit(state: State, caller: Caller) -> None:
     :raises Unauthorized: when the token is not saved, has ended or was revoked.
     :raises Forbidden: when the account's plan does not include provisioning.
     """
-    match caller.token.state:
-        case TokenState.DRAFT:
+    match caller.token.kind, caller.token.state:
+        case _, TokenState.DRAFT:
             raise Unauthorized(f"This token is not saved yet: press Save in {PLACE}.")
-        case TokenState.EXPIRED:
+        case _, TokenState.EXPIRED:
             raise Unauthorized(f"This token has expired. Generate and save a new one in {PLACE}.")
-        case TokenState.REVOKED:
+        case CredentialKind.FEDERATED, TokenState.REVOKED:
+            raise Unauthorized(
+                "The trust in this workload identity was revoked. "
+                f"Ask {state.config.support_email}."
+            )
+        case _, TokenState.REVOKED:
             raise Unauthorized(f"This token was revoked. Generate and save a new one in {PLACE}.")
     if not state.scim.is_licensed(caller.account):
         raise Forbidden(

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -26,7 +26,6 @@ from joserfc.jwk import RSAKey
 
 from .. import config as configuration
 from ..config import METADATA_SUFFIX, Config
-from ..records.models import IdentityProviderMixin
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +76,28 @@ class DirectoryError(SignInError):
     """The directory's metadata or keys cannot be had, or cannot be trusted."""
 
 
+class Pinned(Protocol):
+    """A row that says which directory is trusted."""
+
+    cloud: Any
+    tenant_id: Any
+
+
 @dataclass(frozen=True)
-class Connection:
-    """What one sign-in is checked against: this account's directory, and this
-    application's registration there.
-    """
+class Directory:
+    """One organisation's directory, and where it describes itself."""
 
     issuer: str
     metadata_url: str
     tenant_id: str
+
+
+@dataclass(frozen=True)
+class Connection(Directory):
+    """What one sign-in is checked against: this account's directory, and this
+    application's registration there.
+    """
+
     client_id: str
     client_secret: str = field(repr=False)
 
@@ -99,7 +111,7 @@ class Metadata:
     jwks_uri: str
 
 
-def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
+def connect(config: Config, provider: Pinned) -> Connection:
     """The connection of an account's settings.
 
     :raises SignInError: when this application has no registration, its configuration does
@@ -107,12 +119,28 @@ def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
     """
     if config.oidc_client_id is None or config.oidc_client_secret is None:
         raise SignInError("registration")
-    authority = config.oidc_clouds.get(provider.cloud)
+    found = locate(config, provider)
+    return Connection(
+        issuer=found.issuer,
+        metadata_url=found.metadata_url,
+        tenant_id=found.tenant_id,
+        client_id=config.oidc_client_id,
+        client_secret=config.oidc_client_secret,
+    )
+
+
+def locate(config: Config, pinned: Pinned) -> Directory:
+    """The directory that a row names.
+
+    :raises SignInError: when the configuration does not know the cloud any more, or the
+        tenant is no organisation's.
+    """
+    authority = config.oidc_clouds.get(pinned.cloud)
     if authority is None:
         raise SignInError("cloud")
     try:
         # "common" and its kin are no directory, and no text may lead elsewhere in the cloud.
-        tenant_id = configuration.tenant_id(provider.tenant_id)
+        tenant_id = configuration.tenant_id(pinned.tenant_id)
     except ValueError as error:
         raise SignInError("tenant_id") from error
     issuer = (
@@ -120,16 +148,10 @@ def connect(config: Config, provider: IdentityProviderMixin) -> Connection:
         if authority.endswith(METADATA_SUFFIX)
         else f"{authority}/{tenant_id}/v2.0"
     )
-    return Connection(
-        issuer=issuer,
-        metadata_url=issuer + METADATA_SUFFIX,
-        tenant_id=tenant_id,
-        client_id=config.oidc_client_id,
-        client_secret=config.oidc_client_secret,
-    )
+    return Directory(issuer, issuer + METADATA_SUFFIX, tenant_id)
 
 
-def check_metadata(document: Mapping[str, object], connection: Connection) -> Metadata:
+def check_metadata(document: Mapping[str, object], directory: Directory) -> Metadata:
     """The directory's addresses, after the checks of OpenID Connect Discovery §4.3.
 
     Every address must have the scheme and host of the metadata itself, which the host's
@@ -137,9 +159,9 @@ def check_metadata(document: Mapping[str, object], connection: Connection) -> Me
 
     :raises DirectoryError: when the issuer or an address is not the directory's own.
     """
-    if document.get("issuer") != connection.issuer:
+    if document.get("issuer") != directory.issuer:
         raise DirectoryError("metadata")
-    origin = _origin(connection.metadata_url)
+    origin = _origin(directory.metadata_url)
     found = {}
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
         address = document.get(name)
@@ -151,7 +173,7 @@ def check_metadata(document: Mapping[str, object], connection: Connection) -> Me
     return Metadata(**found)
 
 
-def usable_keys(document: Mapping[str, object], connection: Connection) -> list[dict[str, str]]:
+def usable_keys(document: Mapping[str, object], directory: Directory) -> list[dict[str, str]]:
     """The RSA signing keys of a JWKS that may sign for this directory.
 
     A key that carries an ``issuer`` of its own signs for that issuer only: Microsoft says
@@ -167,10 +189,10 @@ def usable_keys(document: Mapping[str, object], connection: Connection) -> list[
             continue
         if key.get("use", "sig") != "sig" or key.get("alg", ALGORITHM) != ALGORITHM:
             continue
-        issuer = key.get("issuer", connection.issuer)
+        issuer = key.get("issuer", directory.issuer)
         if not isinstance(issuer, str):
             continue
-        if issuer.replace("{tenantid}", connection.tenant_id) != connection.issuer:
+        if issuer.replace("{tenantid}", directory.tenant_id) != directory.issuer:
             continue
         kept = {name: key[name] for name in ("kty", "n", "e", "kid") if name in key}
         if not all(isinstance(value, str) for value in kept.values()):
@@ -321,40 +343,40 @@ class Store:
             OrderedDict()
         )
 
-    def metadata(self, connection: Connection) -> Metadata:
+    def metadata(self, directory: Directory) -> Metadata:
         """The directory's checked addresses.
 
         :raises DirectoryError: when they cannot be had.
         """
-        kept, _ = self._entry(connection)
+        kept, _ = self._entry(directory)
         return kept.get(
-            lambda: check_metadata(_ask(connection.metadata_url, "discovery"), connection)
+            lambda: check_metadata(_ask(directory.metadata_url, "discovery"), directory)
         )
 
-    def keys(self, connection: Connection, *, force: bool = False) -> list[dict[str, str]]:
+    def keys(self, directory: Directory, *, force: bool = False) -> list[dict[str, str]]:
         """The directory's signing keys.
 
         :param force: look again, because a token names a key that is not among them; not
             more often than every 30 seconds.
         :raises DirectoryError: when there are none.
         """
-        _, kept = self._entry(connection)
+        _, kept = self._entry(directory)
         return kept.get(
             lambda: usable_keys(
-                _ask(self.metadata(connection).jwks_uri, "keys_unavailable"), connection
+                _ask(self.metadata(directory).jwks_uri, "keys_unavailable"), directory
             ),
             force=force,
         )
 
-    def _entry(self, connection: Connection) -> tuple[_Kept[Metadata], _Kept[list[dict[str, str]]]]:
+    def _entry(self, directory: Directory) -> tuple[_Kept[Metadata], _Kept[list[dict[str, str]]]]:
         with self._lock:
-            entry = self._entries.get(connection.metadata_url)
+            entry = self._entries.get(directory.metadata_url)
             if entry is None:
-                entry = self._entries[connection.metadata_url] = (
+                entry = self._entries[directory.metadata_url] = (
                     _Kept(self._clock),
                     _Kept(self._clock),
                 )
-            self._entries.move_to_end(connection.metadata_url)
+            self._entries.move_to_end(directory.metadata_url)
             if len(self._entries) > self._limit:
                 self._entries.popitem(last=False)
             return entry

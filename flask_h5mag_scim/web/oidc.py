@@ -96,7 +96,7 @@ def check_claims(
     :param now: seconds since 1970.
     :raises ClaimsRefused: with the reason.
     """
-    if _guid(claims.get("tid")) != connection.tenant_id:
+    if guid(claims.get("tid")) != connection.tenant_id:
         raise ClaimsRefused("tenant")
     if claims.get("iss") != connection.issuer:
         raise ClaimsRefused("issuer")
@@ -109,10 +109,21 @@ def check_claims(
     sent = claims.get("nonce")
     if not nonce or not isinstance(sent, str) or not _equal(sent, nonce):
         raise ClaimsRefused("nonce")
+    check_times(claims, now, max_age=MAX_AGE)
+    if guid(claims.get("oid")) is None:
+        raise ClaimsRefused("oid")
+
+
+def check_times(claims: Mapping[str, object], now: float, *, max_age: float) -> None:
+    """Refuse a token that is not valid now (RFC 7519 §4.1), give or take a minute.
+
+    :param max_age: how many seconds ago it may have been issued.
+    :raises ClaimsRefused: with the reason ``expired``, ``issued``, ``clock`` or ``not_yet``.
+    """
     expires, issued = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
     if expires is None or expires < now - LEEWAY:
         raise ClaimsRefused("expired")
-    if issued is None or issued < now - MAX_AGE:
+    if issued is None or issued < now - max_age:
         raise ClaimsRefused("issued")
     if issued > now + LEEWAY:
         raise ClaimsRefused("clock")
@@ -120,8 +131,6 @@ def check_claims(
         not_before = _seconds(claims["nbf"])
         if not_before is None or not_before > now + LEEWAY:
             raise ClaimsRefused("not_yet")
-    if _guid(claims.get("oid")) is None:
-        raise ClaimsRefused("oid")
 
 
 def object_id(claims: Mapping[str, object]) -> str:
@@ -135,7 +144,8 @@ def aadsts(text: object) -> str | None:
     return found.group(1) if found else None
 
 
-def _guid(value: object) -> str | None:
+def guid(value: object) -> str | None:
+    """``value`` in lower case when it is an id as Microsoft writes them."""
     if not isinstance(value, str) or not GUID.fullmatch(value.lower()):
         return None
     return value.lower()

@@ -538,7 +538,8 @@ def page_after_login(text: str | None, *, besides: Sequence[str] = ()) -> str | 
     """
     config = get_state().config
     root = request.script_root
-    closed = [root + config.sso_url_prefix, root + config.url_prefix, *besides]
+    prefixes = (config.sso_url_prefix, config.url_prefix, config.oauth_url_prefix)
+    closed = [*(root + prefix for prefix in prefixes), *besides]
     blueprint_of_login, dot, _ = config.login_endpoint.rpartition(".")
     for endpoint in (config.login_endpoint, f"{blueprint_of_login}{dot}logout"):
         url = _url(endpoint)
