@@ -154,10 +154,12 @@ def resource_type(
 
 
 def service_provider_config(
-    base: str, *, max_results: int, max_operations: int, max_payload: int
+    base: str, *, max_results: int, cursor_lifetime: int, max_operations: int, max_payload: int
 ) -> dict[str, Any]:
-    """What this server can do (RFC 7643 §5).
+    """What this server can do (RFC 7643 §5, RFC 9865 §4).
 
+    :param max_results: how many resources a page has at most, and without a count.
+    :param cursor_lifetime: for how many seconds the next page can be asked for.
     :param max_operations: how many operations a bulk request may have.
     :param max_payload: how large its body may be, in bytes.
     """
@@ -171,7 +173,15 @@ def service_provider_config(
         },
         "filter": {"supported": True, "maxResults": max_results},
         "changePassword": {"supported": False},
-        "sort": {"supported": False},
+        "sort": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": max_results,
+            "maxPageSize": max_results,
+            "cursorTimeout": cursor_lifetime,
+        },
         "etag": {"supported": True},
         "authenticationSchemes": [
             {

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any, NoReturn
 
-from .errors import InvalidSyntax, InvalidValue
+from .errors import InvalidCount, InvalidSyntax, InvalidValue, SCIMError
 from .patch import PATCH_OP
 from .paths import is_storable
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 #: More levels than any SCIM body has; Python's reader itself gives up much later.
 MAX_DEPTH = 20
@@ -112,24 +113,79 @@ class Query:
     filter: str | None
     start_index: int
     count: int
+    sort_by: str | None = None
+    descending: bool = False
+    #: Where the last page ended, empty for the first page; ``None`` when pages are found by
+    #: ``start_index`` (RFC 9865 §2).
+    cursor: str | None = None
+
+
+def search_request(body: Mapping[str, Any]) -> dict[str, str]:
+    """A SearchRequest as the parameters of an address, which mean the same (RFC 7644 §3.4.3).
+
+    :raises InvalidSyntax: when the body says that it is another message.
+    :raises InvalidValue: for a member of another type.
+    """
+    require_schema(body, SEARCH_REQUEST, "a search")
+    found = {}
+    for name in ("filter", "sortBy", "sortOrder", "cursor"):
+        value = member(body, name)
+        if not isinstance(value, str | None):
+            raise InvalidValue(f"{name} of a search must be a text.", path=name)
+        found[name] = value
+    for name in ("attributes", "excludedAttributes"):
+        names = member(body, name)
+        if not isinstance(names, list | None) or not all(isinstance(n, str) for n in names or ()):
+            raise InvalidValue(f"{name} of a search must be a list of texts.", path=name)
+        found[name] = ",".join(names) if names else None
+    for name in ("startIndex", "count"):
+        number = member(body, name)
+        found[name] = None if number is None else str(number)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def read_query(parameters: Mapping[str, str], *, max_results: int) -> Query:
     """The parameters of a list. Unknown ones are none of our business.
 
-    :raises InvalidValue: for a number that is none.
+    :raises InvalidValue: for a number that is none, or an order that is none.
+    :raises InvalidCount: for a count that is none, beside a cursor.
     """
+    cursor = parameters.get("cursor")
     start_index = _integer(parameters, "startIndex", 1)
-    count = _integer(parameters, "count", max_results)
+    wrong_count = InvalidValue if cursor is None else InvalidCount
+    count = _integer(parameters, "count", max_results, wrong_count)
+    if cursor is not None and start_index > 1:
+        raise InvalidValue(
+            "Pages are found by startIndex or by cursor: leave one of them out.", path="startIndex"
+        )
+    sort_by = parameters.get("sortBy", "").strip() or None
     return Query(
         filter=parameters.get("filter") or None,
         # §3.4.2.4: values below 1 are 1, negative counts are 0.
         start_index=max(1, start_index),
         count=min(max(0, count), max_results),
+        sort_by=sort_by,
+        # An order without something to order by is ignored (§3.4.2.3).
+        descending=sort_by is not None and _is_descending(parameters),
+        cursor=cursor,
     )
 
 
-def _integer(parameters: Mapping[str, str], name: str, default: int) -> int:
+def _is_descending(parameters: Mapping[str, str]) -> bool:
+    text = parameters.get("sortOrder") or "ascending"
+    if text.lower() not in ("ascending", "descending"):
+        shown = repr(text[:40])
+        raise InvalidValue(
+            f"sortOrder must be ascending or descending, not {shown}.",
+            path="sortOrder",
+            values=[shown],
+        )
+    return text.lower() == "descending"
+
+
+def _integer(
+    parameters: Mapping[str, str], name: str, default: int, error: type[SCIMError] = InvalidValue
+) -> int:
     text = parameters.get(name)
     if text is None or not text.strip():
         return default
@@ -137,20 +193,33 @@ def _integer(parameters: Mapping[str, str], name: str, default: int) -> int:
         number = int(text)
     except ValueError:
         shown = repr(text[:40])
-        raise InvalidValue(f"{name} must be a whole number, not {shown}.", values=[shown]) from None
+        raise error(f"{name} must be a whole number, not {shown}.", values=[shown]) from None
     # What no list can have is brought to what a database can count.
     return min(max(number, -1), 2**31)
 
 
 def list_response(
-    resources: Sequence[Mapping[str, Any]], *, total: int, start_index: int = 1
+    resources: Sequence[Mapping[str, Any]],
+    *,
+    total: int | None,
+    start_index: int | None = 1,
+    next_cursor: str | None = None,
 ) -> dict[str, Any]:
-    """A ListResponse (RFC 7644 §3.4.2)."""
-    return {
-        "schemas": [LIST_RESPONSE],
+    """A ListResponse (RFC 7644 §3.4.2).
+
+    :param total: how many there are on all pages; ``None`` where nobody has counted (RFC 9865
+        §2: "MAY choose to omit").
+    :param start_index: ``None`` for a page that a cursor found.
+    """
+    paging = {
         "totalResults": total,
         "itemsPerPage": len(resources),
         "startIndex": start_index,
+        "nextCursor": next_cursor,
+    }
+    return {
+        "schemas": [LIST_RESPONSE],
+        **{name: value for name, value in paging.items() if value is not None},
         "Resources": list(resources),
     }
 

@@ -97,6 +97,10 @@ class Side:
 Related = dict[str, dict[str, Side]]
 
 
+class _Absent(Exception):  # noqa: N818, it says what is the case; no caller sees it
+    """The attribute of a term is not kept where it could be searched."""
+
+
 class Compiler:
     """Filters on one mapped resource.
 
@@ -117,20 +121,43 @@ class Compiler:
         self.parse_id = parse_id
         self.related = related
 
-    def prepare(self, tree: Filter) -> Prepared:
+    def prepare(
+        self,
+        tree: Filter,
+        values: dict[str, Any] | None = None,
+        absent: list[AttrExp | ValuePath] | None = None,
+    ) -> Prepared:
         """Check a filter and take its values out.
 
+        :param values: where the values go, beside those of another type in one statement.
+        :param absent: where terms go whose attribute this type does not have: in a search of
+            several types, it has no value there. Without a list they are refused.
         :raises InvalidFilter: naming what is not searched, or not so.
         """
-        values: dict[str, Any] = {}
-        return Prepared(self._shape(tree, values), values)
+        values = {} if values is None else values
+        return Prepared(self._shape(tree, values, absent), values)
 
-    def _shape(self, tree: Filter, values: dict[str, Any]) -> Shape:
+    def _shape(
+        self, tree: Filter, values: dict[str, Any], absent: list[AttrExp | ValuePath] | None
+    ) -> Shape:
         match tree:
             case LogExp(op, terms):
-                return Joined(op, tuple(self._shape(term, values) for term in terms))
+                return Joined(op, tuple(self._shape(term, values, absent) for term in terms))
             case Not(inner):
-                return Negation(self._shape(inner, values))
+                return Negation(self._shape(inner, values, absent))
+            case AttrExp() | ValuePath():
+                try:
+                    return self._term(tree, values)
+                except _Absent:
+                    if absent is None:
+                        raise not_searched(tree, self.map) from None
+                    absent.append(tree)
+                    if isinstance(tree, ValuePath):
+                        return Constant(False)
+                    return Constant(documents.compare(None, tree.op, tree.value, exact=False))
+
+    def _term(self, tree: AttrExp | ValuePath, values: dict[str, Any]) -> Shape:
+        match tree:
             case ValuePath(path):
                 target = self.map.table.locate(path)
                 if target.urn is None and target.name in self.related and target.filter:
@@ -155,6 +182,10 @@ class Compiler:
             return self._relation(target.name, inner, values)
         if target.multi_valued:
             return self._elements(target, tree, tree, values)
+        if target.urn is None and target.name == "meta":
+            made = self._made(target, tree)
+            if made is not None:
+                return made
         if isinstance(target.element, Complex) and target.sub is None:
             if tree.op == "pr":
                 parts = self.map.parts(target)
@@ -165,15 +196,22 @@ class Compiler:
                 target = self.map.table.locate(Path(target.name, "value", target.urn))
         entry = self.map.at(target)
         if entry is None:
-            self._refuse_unmapped(target, tree)
+            raise _Absent
         return self._on(entry, tree, values)
 
-    def _refuse_unmapped(self, target: Target, tree: Filter) -> NoReturn:
-        known = ", ".join(["id", *(entry.text for entry in self.map.entries)])
-        raise InvalidFilter(
-            f"{target.text or tree} is not searched here. Attributes that are: {known}.",
-            values=literals(str(tree)),
-        )
+    def _made(self, target: Target, tree: AttrExp) -> Shape | None:
+        """What the server makes of ``meta`` by itself (RFC 7643 §3.1)."""
+        match (target.sub or "").lower():
+            case "resourcetype":
+                if tree.op != "pr" and not isinstance(tree.value, str):
+                    _refuse(tree, "compare it with a text in quotes")
+                kind = self.map.table.schema.__name__
+                return Constant(documents.compare(kind, tree.op, tree.value, exact=True))
+            case "location" | "version":
+                _refuse(tree, "it is made anew for each answer and kept nowhere; search the id")
+            case "" if tree.op == "pr":
+                return Constant(True)
+        return None
 
     def _id(self, tree: AttrExp, values: dict[str, Any]) -> Shape:
         if tree.op == "pr":
@@ -213,12 +251,16 @@ class Compiler:
                 )
 
     def _elements(
-        self, target: Target, outer: AttrExp | None, tree: Filter, values: dict[str, Any]
+        self,
+        target: Target,
+        outer: AttrExp | None,
+        tree: AttrExp | ValuePath,
+        values: dict[str, Any],
     ) -> Shape:
         """A multi-valued attribute: whatever its slots make of it, joined by ``or``."""
         elements = self.map.elements(target)
         if not elements:
-            self._refuse_unmapped(target, tree)
+            raise _Absent
         shapes = []
         for element in elements:
             terms = []
@@ -383,10 +425,10 @@ class Compiler:
             return column.is_(sa.true() if op == "true" else sa.false())  # type: ignore[no-any-return]  # the same
         there = column.is_not(None)
         if kind == "present" or (kind == "text" and op == "pr"):
-            return there if kind == "present" else sa.and_(there, _as_text(column) != "")
+            return there if kind == "present" else sa.and_(there, as_text(column) != "")
         if kind in ("time", "native"):
             return sa.and_(there, _ordered(op, column, bound))
-        column = _as_text(column)
+        column = as_text(column)
         bound = sa.bindparam(bound.key, type_=sa.String())
         # The database lowers both sides: its idea of a letter decides on either.
         left, right = (column, bound) if kind == "exact" else (_lower(column), _lower(bound))
@@ -400,6 +442,17 @@ class Compiler:
                 return sa.and_(there, start >= 1, sa.func.substr(left, start) == right)
             case _:
                 return sa.and_(there, _ordered(op, left, right))
+
+
+def not_searched(tree: AttrExp | ValuePath, *maps: AttributeMap) -> InvalidFilter:
+    """The refusal of a term, with what is searched instead."""
+    name = maps[0].table.locate(tree.path).text or str(tree)
+    entries = [entry.text for attributes in maps for entry in attributes.entries]
+    known = ", ".join(dict.fromkeys(["id", *entries]))
+    return InvalidFilter(
+        f"{name} is not searched here. Attributes that are: {known}.",
+        values=literals(str(tree)),
+    )
 
 
 def _ordered(op: str, left: Any, right: Any) -> Any:
@@ -416,7 +469,8 @@ def _ordered(op: str, left: Any, right: Any) -> Any:
             return left <= right
 
 
-def _as_text(column: Any) -> Any:
+def as_text(column: Any) -> Any:
+    """A column's values as the database's texts."""
     return column if isinstance(column.type, sa.String) else sa.cast(column, sa.String)
 
 

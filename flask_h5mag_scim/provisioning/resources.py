@@ -20,16 +20,16 @@ from sqlalchemy.orm import Session
 from ..protocol import messages
 from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
 from ..protocol.patch import Operation, apply
-from ..protocol.paths import parse_filter
 from ..protocol.schemas import Table, Target
 from .expressions import Compiler, Related, Shape
 from .mapping import AttributeMap, AttributeRow, integer_bound
 from .membership import BATCH
+from .search import ACCOUNT as _ACCOUNT
+from .search import Page, Search
 
 #: The column of a row that counts the changes of a group's members.
 REVISION = "scim_revision"
 
-_ACCOUNT = "scim_account"
 _KEY = "scim_key"
 
 
@@ -46,14 +46,6 @@ class Change:
     active: bool | None = None
     #: Whether a user was the application's own until now.
     is_adopted: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, as rows of :meth:`Resource.columns`."""
-
-    rows: Sequence[Any]
-    total: int
 
 
 class Reference(NamedTuple):
@@ -330,20 +322,17 @@ class Resource:
             column.in_(sa.bindparam("scim_keys", expanding=True))
         )
 
-    @lru_cache(maxsize=256)  # noqa: B019, a resource lives as long as its process
-    def _search(self, shape: Shape | None) -> tuple[sa.Select[Any], sa.Select[Any]]:
-        """The page and the count of a filter's shape."""
-        found = self._of_account
-        if shape is not None:
-            found = found.where(self.compiler.where(shape))
-        page = (
-            found.with_only_columns(*self.columns, maintain_column_froms=True)
-            .order_by(self.key_attribute)
-            .limit(sa.bindparam("scim_limit"))
-            .offset(sa.bindparam("scim_offset"))
+    def found(self, shape: Shape | None) -> sa.Select[Any]:
+        """The account's resources that a filter's shape finds; all of them without."""
+        if shape is None:
+            return self._of_account
+        return self._of_account.where(self.compiler.where(shape))
+
+    @cached_property
+    def _rows_by_key(self) -> sa.Select[Any]:
+        return self._of_account.with_only_columns(*self.columns, maintain_column_froms=True).where(
+            self.key_attribute.in_(sa.bindparam("scim_keys", expanding=True))
         )
-        count = found.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None)
-        return page, count
 
     # Reading
 
@@ -397,26 +386,19 @@ class Resource:
             self.key_attribute, self.display, maintain_column_froms=True
         ).where(self.key_attribute.in_(sa.bindparam("scim_keys", expanding=True)))
 
-    def search(self, session: Session, account_id: Any, query: messages.Query) -> Page:
-        """One page of the resources that a filter finds, in the order of their keys.
+    def rows_by_key(self, session: Session, account_id: Any, keys: Sequence[Any]) -> Sequence[Any]:
+        """The rows that have these keys, in no order; who is gone is left out. One statement."""
+        parameters = {_ACCOUNT: account_id, "scim_keys": keys}
+        return session.execute(self._rows_by_key, parameters).all()
 
-        :raises InvalidFilter: when the filter cannot be asked of the database.
-        """
-        shape, values = None, {}
-        if query.filter is not None:
-            prepared = self.compiler.prepare(parse_filter(query.filter))
-            shape, values = prepared.shape, prepared.values
-        page, count = self._search(shape)
-        parameters = {_ACCOUNT: account_id, **values}
-        offset = query.start_index - 1
-        rows: Sequence[Any] = []
-        if query.count:
-            limits = {"scim_limit": query.count, "scim_offset": offset}
-            rows = session.execute(page, {**parameters, **limits}).all()
-            # A page that is not full, or the first one empty, has counted itself.
-            if len(rows) < query.count and (rows or not offset):
-                return Page(rows, offset + len(rows))
-        return Page(rows, session.scalar(count, parameters) or 0)
+    @cached_property
+    def lists(self) -> Search:
+        """Lists of this resource type alone."""
+        return Search(self)
+
+    def search(self, session: Session, account_id: Any, query: messages.Query) -> Page:
+        """The page of the resources that a query finds; see :meth:`Search.page`."""
+        return self.lists.page(session, account_id, query)
 
     def find_all(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..protocol import discovery, messages
 from ..protocol.errors import Forbidden, NotFound
+from . import cursors
 from .exchange import MAX_BODY, MAX_OPERATIONS, Answer, Exchange, View
 
 
@@ -54,6 +55,7 @@ def _service_provider_config(exchange: Exchange) -> Answer:
     config = discovery.service_provider_config(
         state.provisioning_url,
         max_results=state.config.max_results,
+        cursor_lifetime=int(cursors.LIFETIME.total_seconds()),
         max_operations=MAX_OPERATIONS,
         max_payload=MAX_BODY,
     )

@@ -78,6 +78,11 @@ def endpoint(path: str = "") -> Response:
 # The table of addresses
 
 _COLLECTION: dict[str, View] = {"GET": search.by_address, "POST": verbs.create}
+_SEARCH: dict[str, View] = {"POST": search.by_body}
+_ROOT: dict[str, dict[str, View]] = {
+    "": {"GET": search.of_all_by_address},
+    ".search": {"POST": search.of_all_by_body},
+}
 _BULK: dict[str, View] = {"POST": bulk.bulk}
 
 
@@ -88,8 +93,12 @@ def _route(
     resource, id = locate(path, state.scim)
     name = path.strip("/").partition("/")[0].lower()
     views: dict[str, View] | None
-    if resource is not None:
+    if resource is not None and id.lower() == ".search":
+        views, id = _SEARCH, ""
+    elif resource is not None:
         views = verbs.ITEM if id else _COLLECTION
+    elif name in _ROOT and not id:
+        views = _ROOT[name]
     elif name == "bulk" and not id:
         views = _BULK
     elif name == "me":
@@ -103,7 +112,7 @@ def _route(
         place = repr(path[:100])
         raise NotFound(
             f"There is nothing at {place}. The provisioning URL is followed by /Users, "
-            "/Groups, /Bulk, /Schemas, /ResourceTypes or /ServiceProviderConfig.",
+            "/Groups, /.search, /Bulk, /Schemas, /ResourceTypes or /ServiceProviderConfig.",
             values=[place],
         )
     method = "GET" if message.method == "HEAD" else message.method

@@ -152,14 +152,22 @@ def test_a_resource_type_names_its_schemas() -> None:
 
 
 def test_the_provider_config_promises_only_what_is_there() -> None:
-    """RFC 7643 §5: patch and filter work, the rest does not yet."""
+    """RFC 7643 §5: all but the change of passwords, which are never kept."""
     config = discovery.service_provider_config(
-        BASE, max_results=7, max_operations=8, max_payload=9
+        BASE, max_results=7, cursor_lifetime=60, max_operations=8, max_payload=9
     )
     supported = {
         key for key, value in config.items() if isinstance(value, dict) and value.get("supported")
     }
-    assert supported == {"patch", "filter", "bulk", "etag"}
+    assert supported == {"patch", "filter", "sort", "bulk", "etag"}
     assert config["bulk"] == {"supported": True, "maxOperations": 8, "maxPayloadSize": 9}
     assert config["filter"]["maxResults"] == 7
+    assert config["pagination"] == {
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": 7,
+        "maxPageSize": 7,
+        "cursorTimeout": 60,
+    }
     assert [scheme["type"] for scheme in config["authenticationSchemes"]] == ["oauthbearertoken"]

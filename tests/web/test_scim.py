@@ -361,8 +361,6 @@ def test_a_wrong_verb_is_405_and_says_which_are_right(
 @pytest.mark.parametrize(
     "path",
     [
-        "",
-        "/",
         "/nothing",
         "/Users/x/y",
         "/Bulk/x",
