@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from werkzeug.test import TestResponse
 from example_app.models import db
 from flask_h5mag_scim.protocol import errors
 from flask_h5mag_scim.records import log
+from flask_h5mag_scim.web import cursors
 
 from ..conftest import Entra, both_databases, error_of, make_token
 
@@ -39,7 +41,6 @@ class World:
     entra: Entra
     unlicensed: Entra
     ada: str
-    owner: str
     monkeypatch: pytest.MonkeyPatch
 
     def patch(self, *operations: Any) -> TestResponse:
@@ -47,12 +48,19 @@ class World:
         good = {"op": "replace", "path": "displayName", "value": "must not stick"}
         return self.entra.patch(f"/Users/{self.ada}", good, *operations)
 
-    def search(self, filter: str) -> TestResponse:
+    def search(self, **parameters: str) -> TestResponse:
         return self.entra.client.get(
             "/scim/v2/Users",
-            query_string={"filter": filter},
+            query_string=parameters,
             headers={"Authorization": f"Bearer {self.entra.token}"},
         )
+
+    def next_page(self, count: str, lifetime: timedelta = cursors.LIFETIME) -> TestResponse:
+        """The second page of a list that began with pages of one."""
+        cursor = self.search(cursor="", count="1").get_json()["nextCursor"]
+        with self.monkeypatch.context() as patched:
+            patched.setattr(cursors, "LIFETIME", lifetime)
+            return self.search(cursor=cursor, count=count)
 
     def create_while(self, trouble: Exception) -> TestResponse:
         """A POST that fails after the user was written."""
@@ -71,7 +79,7 @@ Request = Callable[[World], TestResponse]
 
 #: Table 8, and what HTTP itself adds to it: status, scimType, request.
 STATUSES: list[tuple[int, str | None, Request]] = [
-    (400, None, lambda w: w.entra.delete(f"/Users/{w.owner}")),  # the host says no
+    (400, None, lambda w: w.create_while(errors.SCIMError("The application says no."))),
     (400, "invalidSyntax", lambda w: w.entra.put(f"/Users/{w.ada}", "[]")),
     (401, None, lambda w: w.entra.post("/Users", NEW, headers={"Authorization": "Bearer x"})),
     (403, None, lambda w: w.unlicensed.post("/Users", NEW)),
@@ -79,15 +87,17 @@ STATUSES: list[tuple[int, str | None, Request]] = [
     (405, None, lambda w: w.entra.delete("/Users")),
     (409, "uniqueness", lambda w: w.entra.post("/Groups", {"displayName": "EDITORS"})),
     (409, None, lambda w: w.create_while(sa.exc.IntegrityError("", {}, Exception("late")))),
+    (412, None, lambda w: w.entra.delete(f"/Users/{w.ada}", headers={"If-Match": 'W/"old"'})),
     (413, None, lambda w: w.entra.post("/Users", " " * (4 * 1024 * 1024 + 1))),
     (415, None, lambda w: w.entra.post("/Users", NEW, content_type="text/xml")),
     (500, None, lambda w: w.create_while(RuntimeError("a fault"))),
+    (501, None, lambda w: w.entra.get("/Me")),
     (503, None, lambda w: w.create_while(sa.exc.OperationalError("", {}, Exception("locked")))),
 ]
 
 #: Table 9: status, scimType, request.
 SCIM_TYPES: list[tuple[int, str, Request]] = [
-    (400, "invalidFilter", lambda w: w.search('userName like "ada"')),
+    (400, "invalidFilter", lambda w: w.search(filter='userName like "ada"')),
     (409, "uniqueness", lambda w: w.entra.post("/Users", {**NEW, "userName": "ADA@example.com"})),
     (400, "mutability", lambda w: w.patch({"op": "replace", "path": "id", "value": "x"})),
     (400, "mutability", lambda w: w.patch({"op": "remove", "path": "userName"})),
@@ -96,6 +106,16 @@ SCIM_TYPES: list[tuple[int, str, Request]] = [
     (400, "noTarget", lambda w: w.patch({"op": "remove"})),
     (400, "invalidValue", lambda w: w.patch({"op": "replace", "path": "active", "value": "?"})),
 ]
+
+
+#: What RFC 9865 §2.1 adds to table 9.
+CURSORS: list[tuple[int, str, Request]] = [
+    (400, "invalidCursor", lambda w: w.search(cursor="x")),
+    (400, "expiredCursor", lambda w: w.next_page("1", timedelta(seconds=-1))),
+    (400, "invalidCount", lambda w: w.next_page("2")),
+]
+
+CASES = [*STATUSES, *SCIM_TYPES, *CURSORS]
 
 
 def dump(app: Flask) -> dict[str, list[Any]]:
@@ -111,18 +131,14 @@ def dump(app: Flask) -> dict[str, list[Any]]:
 def world(app: Flask, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> World:
     ada = entra.user("ada", displayName="Ada")["id"]
     entra.group("Editors", members=[{"value": ada}])
-    [owner] = entra.find('userName eq "owner@acme.example"')
     unlicensed = Entra(entra.client, make_token(app, "umbrella"))
-    return World(entra, unlicensed, ada, owner, monkeypatch)
+    return World(entra, unlicensed, ada, monkeypatch)
 
 
 @both_databases
 @pytest.mark.parametrize(
     ("status", "scim_type", "send"),
-    [
-        pytest.param(*case, id=" ".join(map(str, filter(None, case[:2]))))
-        for case in STATUSES + SCIM_TYPES
-    ],
+    [pytest.param(*case, id=" ".join(map(str, filter(None, case[:2])))) for case in CASES],
 )
 def test_an_error_is_a_scim_error_and_changes_nothing(
     app: Flask, world: World, status: int, scim_type: str | None, send: Request
@@ -131,6 +147,18 @@ def test_an_error_is_a_scim_error_and_changes_nothing(
     memberships are what they were."""
     before = dump(app)
     error_of(send(world), status, scim_type)
+    assert dump(app) == before
+
+
+@both_databases
+def test_what_the_client_has_already_is_no_error_and_no_body(app: Flask, world: World) -> None:
+    """304 (RFC 7644 §3.14), and the next page of a list that has not changed is there."""
+    before = dump(app)
+    path = f"/Users/{world.ada}"
+    tag = world.entra.get(path).headers["ETag"]
+    answer = world.entra.get(path, headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag)
+    assert world.next_page("1").status_code == 200
     assert dump(app) == before
 
 
@@ -146,7 +174,7 @@ def every_error() -> Iterator[type[errors.SCIMError]]:
 
 def test_no_error_of_the_package_is_without_a_request_here() -> None:
     """A status or a scimType that is added later is tested as well, or says why it is not."""
-    tried = {(status, scim_type) for status, scim_type, _ in STATUSES + SCIM_TYPES}
+    tried = {(status, scim_type) for status, scim_type, _ in CASES}
     known = {(one.status, one.scim_type) for one in every_error()}
     assert known == tried
     assert not {status for status, _ in tried} & set(NEVER_STATUS)
