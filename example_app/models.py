@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 else:
     Model = db.Model
 
-ROLES = ("owner", "admin", "editor", "reader")
+#: Owners are made with the contract.
+OWNER = "owner"
+#: What a manager, or Microsoft Entra, can make of somebody; the most powerful first.
+ASSIGNABLE_ROLES = ("admin", "editor", "reader")
 PLANS = ("enterprise", "professional")
 
 

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, SCIMError, UserResource
+from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
 
-from .models import Account, Magazine, Team, TeamMember, User, db
+from .models import ASSIGNABLE_ROLES, OWNER, Account, Magazine, Team, TeamMember, User, db
 
 
 class Users(UserResource):
@@ -18,14 +18,10 @@ class Users(UserResource):
         """Hand the person's magazines to the account's first owner, then delete the person."""
         heir = session.scalar(
             sa.select(User.id)
-            .where(User.account_id == obj.account_id, User.role == "owner", User.id != obj.id)
+            .where(User.account_id == obj.account_id, User.role == OWNER, User.id != obj.id)
             .order_by(User.created_at, User.id)
             .limit(1)
         )
-        if heir is None and obj.role == "owner":
-            raise SCIMError(
-                "This is the account's last owner. Make somebody else an owner in H5mag first."
-            )
         session.execute(
             sa.update(Magazine).where(Magazine.owner_id == obj.id).values(owner_id=heir)
         )
@@ -58,10 +54,13 @@ scim = H5magSCIM(
             "locale": "locale",
             "timezone": "timezone",
             "userType": "user_type",
+            "roles[primary eq true].value": "role",
             "meta.created": "created_at",
             "meta.lastModified": "updated_at",
             "*": "scim_extra",
         },
+        roles=ASSIGNABLE_ROLES,
+        owner_role=OWNER,
     ),
     group=GroupResource(
         Team,

@@ -16,14 +16,12 @@ from flask_login import current_user, login_required
 from werkzeug.exceptions import HTTPException
 
 from .auth import csrf_protected
-from .models import Edition, Magazine, Team, TeamMember, User, db
+from .models import ASSIGNABLE_ROLES, OWNER, Edition, Magazine, Team, TeamMember, User, db
 from .provisioning import scim
 
 M = TypeVar("M", Team, User)
 
 PAGE_SIZE = 50
-#: What a manager can make of somebody. Owners are made with the contract.
-ASSIGNABLE_ROLES = ("admin", "editor", "reader")
 
 
 def register(app: Flask) -> None:
@@ -153,7 +151,7 @@ def change_role(user_id: uuid.UUID) -> ResponseReturnValue:
     _managers_only()
     person = _of_account(User, str(user_id))
     role = request.form.get("role")
-    if role not in ASSIGNABLE_ROLES or person.role == "owner" or person.id == current_user.id:
+    if role not in ASSIGNABLE_ROLES or person.role == OWNER or person.id == current_user.id:
         abort(400, "This role cannot be given here.")
     person.role = role
     db.session.commit()

@@ -428,8 +428,8 @@ def test_the_last_owner_cannot_be_deleted(app: Flask) -> None:
         owner_id = person(OWNER).id
     headers = scim_headers(app, "acme")
     answer = app.test_client().delete(f"/scim/v2/Users/{owner_id}", headers=headers)
-    assert answer.status_code == 400
-    assert "last owner" in answer.get_json(force=True)["detail"]
+    assert answer.status_code == 403
+    assert "last active owner" in answer.get_json(force=True)["detail"]
     change(app, lambda: setattr(person("marta.lind@acme.example"), "role", "owner"))
     answer = app.test_client().delete(f"/scim/v2/Users/{owner_id}", headers=headers)
     assert answer.status_code == 204

@@ -158,6 +158,8 @@ def _value(value: Any, target: Target) -> Any:
     if target.urn == ENTERPRISE_USER and target.name == "manager" and target.sub is None:
         return _manager(value)
     if target.sub is not None:
+        if target.name == "roles" and target.sub == "value":
+            value = _role({"value": value})["value"]
         return _straight(value, target.sub_field, target.name)
     whole = target.field if target.filter is None else target.element
     return _straight(value, whole, target.name)

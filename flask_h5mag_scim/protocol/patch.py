@@ -118,7 +118,10 @@ def _unpacked(op: str, target: Target, value: Any, table: Table) -> list[Operati
 
 
 def apply(
-    before: Mapping[str, Any], operations: Iterable[Operation], keeps: Callable[[Target], bool]
+    before: Mapping[str, Any],
+    operations: Iterable[Operation],
+    keeps: Callable[[Target], bool],
+    arriving: Callable[[dict[str, Any], Operation], Operation] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The document after ``operations``, in their order, and the paths that were ignored.
 
@@ -126,6 +129,7 @@ def apply(
 
     :param keeps: whether the host keeps what stands at a target. What it does not keep is
         ignored and named: one foreign attribute must not stop a whole user.
+    :param arriving: makes of the document so far and an operation the one that is applied.
     :raises Mutability: for a read-only attribute, or the removal of a required one.
     :raises NoTarget: for a filter that matches nothing and says nothing to make.
     :raises marshmallow.ValidationError: for a value that does not fit.
@@ -140,6 +144,9 @@ def apply(
             if target.text not in ignored:
                 ignored.append(target.text)
             continue
+        if arriving is not None:
+            operation = arriving(document, operation)
+            target = operation.target
         if operation.op == "remove":
             _require_optional(target, Mutability)
             _remove(document, target, operation.value)
@@ -211,11 +218,24 @@ def _set_list(document: dict[str, Any], target: Target, values: Any, replace: bo
     for value in values:
         if value in ({}, None):
             continue
-        if any(_is_same(value, item) for item in current):
-            continue  # "no changes should be made" (§3.5.2.1)
-        _yield_primary(current, value)
-        current.append(value)
+        found = next((item for item in current if _is_same(_besides_primary(value), item)), None)
+        if found is None:
+            found = value
+            current.append(value)
+        elif isinstance(value, dict) and "primary" in value:
+            # The same but for which is preferred. With nothing else to say, "no changes
+            # should be made" (§3.5.2.1).
+            found["primary"] = value["primary"]
+        _yield_primary(current, found)
     documents.set_elements(document, target, current)
+
+
+def _besides_primary(value: Any) -> Any:
+    """An element without what makes no other element of it (RFC 7643 §2.4: the same value and
+    type SHOULD NOT be there twice)."""
+    if not isinstance(value, dict):
+        return value
+    return {name: part for name, part in value.items() if name != "primary"} or value
 
 
 def _is_same(sent: Any, item: Any) -> bool:

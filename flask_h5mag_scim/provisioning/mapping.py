@@ -319,6 +319,17 @@ class AttributeMap:
             return bool(slots)
         return any(target.sub in (slot.sub, "primary", *slot.constants) for slot in slots)
 
+    def canonical_values(self, target: Target) -> list[str] | None:
+        """What the ``type`` of a multi-valued attribute can be: that of the rows' brackets,
+        and with ``"*"`` what the RFC says as well. ``None`` where the map says nothing."""
+        elements = self.elements(target)
+        if target.sub != "type" or not elements:
+            return None
+        field = target.sub_field
+        usual = field.metadata.get("canonicalValues", ()) if field and self.extra else ()
+        mapped = [e.constants["type"] for e in elements if "type" in e.constants]
+        return list({value.lower(): value for value in (*mapped, *usual)}.values())
+
     def rows(self, unique: Collection[str]) -> list[AttributeRow]:
         """The mapped attributes for people, in the host's order; ``meta`` is left out.
 
@@ -383,10 +394,15 @@ class AttributeMap:
                     rest[slot.sub] = on_wire(found[slot.sub], slot.target.leaf)
             own[id(rest)] = rest
             first = rest if element.first else first
-        if first is not None and not any(
-            isinstance(e, dict) and e.get("primary") is True for e in current
-        ):
+        said = [e for e in current if isinstance(e, dict) and e.get("primary") is True]
+        if first is not None and not said:
             first.setdefault("primary", True)
+        if any(element.constants.get("primary") is True for element in elements) and any(
+            id(e) in own for e in said
+        ):
+            # "*" may be older than the row that keeps the primary one.
+            for other in (e for e in said if id(e) not in own):
+                other["primary"] = False
         if current:
             # The elements in the host's own columns come first.
             current = sorted(current, key=lambda element: id(element) not in own)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..protocol.errors import InvalidValue
-from ..protocol.schemas import ENTERPRISE_USER, USER
+from ..protocol import documents, messages
+from ..protocol.errors import Forbidden, InvalidValue
+from ..protocol.patch import Operation, apply
+from ..protocol.schemas import ENTERPRISE_USER, USER, Target
 from .expressions import Related, Side
 from .mapping import Entry
 from .resources import Reference, Resource
+from .roles import PATH, ROLES, Roles
 
 if TYPE_CHECKING:
     from .groups import GroupResource
@@ -39,7 +43,15 @@ MANAGER = f"{ENTERPRISE_USER}:manager.value"
 
 
 class UserResource(Resource):
-    """How SCIM users live in a model of the host's. See :class:`Resource`."""
+    """How SCIM users live in a model of the host's. See :class:`Resource`.
+
+    :param roles: for a map with ``roles[primary eq true].value``: the values that SCIM may
+        give it, the most powerful first. The last one is what is left to somebody whose role
+        is taken away.
+    :param owner_role: a value that SCIM never gives. The account's last active person who
+        has it is neither given another role nor deactivated nor deleted by SCIM. A view of
+        the host's that takes an owner away locks the account's row before it counts them.
+    """
 
     table = USER
     endpoint = "Users"
@@ -49,9 +61,65 @@ class UserResource(Resource):
 
     group: GroupResource
 
-    def attach(self, group: GroupResource) -> None:
-        """Make the two sides of a membership known to each other."""
+    def __init__(
+        self,
+        model: type[Any],
+        *,
+        account: str,
+        attributes: Mapping[str, str],
+        roles: Sequence[str] | None = None,
+        owner_role: str | None = None,
+    ) -> None:
+        super().__init__(model, account=account, attributes=attributes)
+        self.roles = self._checked_roles(roles, owner_role)
+
+    def _checked_roles(self, given: Sequence[str] | None, owner: str | None) -> Roles | None:
+        where = f"The attribute map of {self.model.__name__}"
+        entry = self.map.find(PATH)
+        slots = [slot for element in self.map.elements(ROLES) for slot in element.slots]
+        for other in slots:
+            if other.sub == "value" and other is not entry:
+                raise ValueError(
+                    f"{where}: {other.text!r} is not the role that a person has. Map {PATH!r}."
+                )
+        if entry is None:
+            if given is None and owner is None:
+                return None
+            raise ValueError(f"{where} has no row {PATH!r} for roles= and owner_role=.")
+        if given is None:
+            raise ValueError(
+                f"{where} maps {PATH!r}. Say with roles= which values may be given, the most "
+                'powerful first, like ("admin", "reader").'
+            )
+        if not entry.writable:
+            raise ValueError(f"{where} maps {PATH!r} to {entry.attribute!r}, which has no setter.")
+        roles = Roles(given, owner)
+        for value in (*roles.given, *filter(None, [owner])):
+            try:
+                entry.for_model(value)
+            except InvalidValue:
+                raise ValueError(
+                    f"{entry.attribute!r} of {self.model.__name__} does not keep the role "
+                    f"{value!r}."
+                ) from None
+        return roles
+
+    def attach(
+        self,
+        group: GroupResource,
+        *,
+        lock_account: Callable[[Session, Any], None],
+        is_protected: Callable[[Any], bool],
+    ) -> None:
+        """Make the two sides of a membership known to each other.
+
+        :param lock_account: locks the row of the account with a key until the transaction
+            ends.
+        :param is_protected: whether SCIM may neither deactivate nor delete a user.
+        """
+        self.is_protected = is_protected
         self.group = group
+        self.lock_account = lock_account
 
     @property
     def other(self) -> Resource:
@@ -61,9 +129,83 @@ class UserResource(Resource):
     def sides(self) -> tuple[Any, Any]:
         return self.group.members.user, self.group.members.group
 
+    def memberships(self, key: Any) -> list[tuple[sa.Column[Any], Any]]:
+        members = self.group.members
+        return [(members.group, members.user == key)]
+
     def is_active(self, obj: Any) -> bool:
         """Whether the person may sign in."""
         return bool(self.value(obj, "active"))
+
+    def canonical_values(self, target: Target) -> Sequence[str] | None:
+        if self.roles is not None and target.text == f"{ROLES.name}.value":
+            return self.roles.given
+        return super().canonical_values(target)
+
+    # The role
+
+    def _settle(self, document: dict[str, Any], before: dict[str, Any]) -> None:
+        if self.roles is None:
+            return
+        sent = document.pop(ROLES.name, None)
+        if sent is None:
+            # Not to speak of roles is to leave them alone.
+            documents.set_elements(document, ROLES, documents.elements(before, ROLES))
+            return
+        self.roles.arrive(document, sent, self.roles.of(before))
+        self.roles.settle(document, before)
+
+    def _apply(
+        self, before: dict[str, Any], operations: list[Operation]
+    ) -> tuple[dict[str, Any], list[str]]:
+        if self.roles is None:
+            return super()._apply(before, operations)
+        arriving = partial(self.roles.arriving, had=self.roles.of(before))
+        after, ignored = apply(before, operations, self.map.keeps, arriving)
+        self.roles.settle(after, before)
+        return after, ignored
+
+    def _require_allowed(
+        self,
+        session: Session,
+        account_id: Any,
+        obj: Any,
+        before: dict[str, Any],
+        after: dict[str, Any] | None,
+    ) -> None:
+        super()._require_allowed(session, account_id, obj, before, after)
+        leaves = after is None or (before.get("active") is True and not after.get("active"))
+        if leaves and self.is_protected(obj):
+            raise Forbidden(
+                "The application protects this User: provisioning neither deactivates nor deletes "
+                "them. Take them out of the scope of provisioning, or see to them in the "
+                "application."
+            )
+        if not self._is_active_owner(before) or (after and self._is_active_owner(after)):
+            return
+        # Of two requests that take away the last two owners, the second one waits here and
+        # then sees what the first one did.
+        self.lock_account(session, account_id)
+        if not self._other_owners(session, account_id, obj):
+            raise Forbidden(
+                "This is the last active owner of the account, whom provisioning neither gives "
+                "another role nor deactivates nor deletes. Make somebody else an owner in the "
+                "application first, or take this person out of the scope of provisioning."
+            )
+
+    def _is_active_owner(self, document: dict[str, Any]) -> bool:
+        return (
+            self.roles is not None
+            and self.roles.is_owner(document)
+            and document.get("active") is True
+        )
+
+    def _other_owners(self, session: Session, account_id: Any, obj: Any) -> int:
+        """How many active owners the account has besides ``obj``."""
+        owner = json.dumps(self.roles.owner if self.roles else None)
+        found = f'{PATH} eq {owner} and active eq true and id ne "{self.id(obj)}"'
+        query = messages.Query(filter=found, start_index=1, count=0)
+        return self.search(session, account_id, query).total
 
     def delete(self, session: Session, obj: Any) -> None:
         """Delete a user, out of every group first."""

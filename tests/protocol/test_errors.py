@@ -78,7 +78,7 @@ def create_twins(name: str) -> None:
 def change_members(path: str, value: Any = None) -> None:
     group = create(scim.group, displayName="Editors")
     operations = patch.parse([{"op": "add", "path": path, "value": value}], GROUP)
-    scim.group.patch(db.session, group.obj.account_id, group.id, operations)
+    scim.group.patch(db.session, group.obj.account_id, group.obj, operations)
 
 
 def keep(**body: Any) -> None:
@@ -112,8 +112,8 @@ REFUSALS: list[tuple[type[SCIMError], Callable[[str], Any]]] = [
     (InvalidFilter, lambda v: find(f"emails[display eq {quoted(v)}]")),
     (InvalidFilter, lambda v: find(f"emails[type eq {quoted(v)}].value pr")),
     (InvalidFilter, lambda v: find(f"emails[primary gt {quoted(v)}]")),
-    (InvalidFilter, lambda v: find(f"roles[value eq {quoted(v)}]")),
-    (InvalidFilter, lambda v: find(f"roles[value eq {quoted(v)}].display pr")),
+    (InvalidFilter, lambda v: find(f"ims[value eq {quoted(v)}]")),
+    (InvalidFilter, lambda v: find(f"ims[value eq {quoted(v)}].display pr")),
     (InvalidFilter, lambda v: scim.user.compiler.prepare(nested(v))),
     (InvalidFilter, lambda v: find(f"userType co {quoted(v)}", other_host.scim.user)),
     (NotFound, lambda v: scim.user.read(db.session, None, v)),
