@@ -14,6 +14,7 @@ from flask_h5mag_scim import Nesting, group_updated
 
 from .complete_host import Host, complete, numbered
 from .conftest import Entra, both_databases, error_of
+from .test_concurrency import at_once
 
 HOSTS = {"two kinds of keys": complete, "one kind of keys": numbered}
 #: In ``numbered``, a user and a group may have one id.
@@ -566,10 +567,30 @@ def test_statements_do_not_depend_on_how_many_there_are(
         "user": 3,
         "of a group": 3,
         "with a group": 3,
-        "add a user": 7,
-        "add a group": 8,  # and the groups above
-        "remove both": 6,  # from either table
+        "add a user": 8,
+        "add a group": 10,  # no user, a turn, and the groups above
+        "remove both": 7,  # from either table
     }
+
+
+@both_databases
+def test_two_halves_of_a_circle_are_not_closed_at_once(directory: Directory) -> None:
+    """Of two requests that are each right, the second one sees the first."""
+    entra = directory.entra
+    names = ("North", "East", "South", "West")
+    for turn in range(3):
+        ids = [entra.group(f"{name} {turn}")["id"] for name in names]
+
+        def put(inner: str, outer: str) -> Any:
+            value = [{"value": inner, "type": "Group"}]
+            return lambda entra: entra.patch(
+                f"/Groups/{outer}", {"op": "add", "path": "members", "value": value}
+            )
+
+        put(ids[2], ids[1])(entra)
+        put(ids[0], ids[3])(entra)
+        answers = at_once(entra, [put(ids[1], ids[0]), put(ids[3], ids[2])])
+        assert sorted(answer.status_code for answer in answers) == [204, 400]
 
 
 def test_a_nesting_names_two_columns_that_are_there() -> None:

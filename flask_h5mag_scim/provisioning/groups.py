@@ -285,6 +285,9 @@ class GroupResource(Resource):
         """Refuse groups that the group is in already, and the group itself."""
         if self.nested is None or not keys:
             return
+        # Two requests could each close one half of a circle: one of them waits here and then
+        # sees what the other one did.
+        self.user.lock_account(session, account_id)
         forbidden = self.nested.above(session, group_key) | {group_key}
         circular = [str(key) for key in keys if key in forbidden]
         if circular:
