@@ -593,6 +593,17 @@ def test_two_halves_of_a_circle_are_not_closed_at_once(directory: Directory) -> 
         assert sorted(answer.status_code for answer in answers) == [204, 400]
 
 
+def test_schemas_say_what_a_member_can_be(directory: Directory) -> None:
+    """For the element's type and for where its address leads."""
+    core = "urn:ietf:params:scim:schemas:core:2.0:Group"
+    attributes = directory.entra.get(f"/Schemas/{core}").get_json()["attributes"]
+    members = next(a for a in attributes if a["name"] == "members")
+    parts = {part["name"]: part for part in members["subAttributes"]}
+    assert parts["type"]["canonicalValues"] == ["User", "Group"]
+    assert parts["$ref"]["referenceTypes"] == ["User", "Group"]
+    assert "canonicalValues" not in parts["$ref"]
+
+
 def test_a_nesting_names_two_columns_that_are_there() -> None:
     """What is wrong stops the start."""
     table = sa.Table("inside", sa.MetaData(), sa.Column("a"), sa.Column("b"))

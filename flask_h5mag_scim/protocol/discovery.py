@@ -19,7 +19,8 @@ SERVICE_PROVIDER_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProvider
 _COMMON = frozenset({"id", "meta"})
 
 
-#: The values that a host suggests for an attribute; ``None`` for those of the RFC.
+#: The values that a host suggests for an attribute, and for a reference the types that it
+#: leads to; ``None`` for those of the RFC.
 Canonical = Callable[[Target], Sequence[str] | None]
 
 
@@ -101,9 +102,9 @@ def _characteristics(
     """RFC 7643 §7's characteristics of one attribute."""
     inner = field.inner if isinstance(field, fields.List) else field
     about = {**inner.metadata, **field.metadata}
-    if values:
-        about["canonicalValues"] = list(values)
     kind = scim_type(field)
+    if values:
+        about["referenceTypes" if kind == "reference" else "canonicalValues"] = list(values)
     described: dict[str, Any] = {
         "name": name,
         "type": kind,

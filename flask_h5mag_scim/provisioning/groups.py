@@ -92,6 +92,11 @@ class GroupResource(Resource):
             association.forget_group(session, self.key(obj))
         super().delete(session, obj)
 
+    def canonical_values(self, target: Target) -> Sequence[str] | None:
+        if _is_members(target) and target.sub in ("type", "$ref"):
+            return list(self._kinds)
+        return super().canonical_values(target)
+
     def memberships(self, key: Any) -> list[tuple[sa.Column[Any], Any]]:
         nested = self.nested
         return [] if nested is None else [(nested.group, nested.member == key)]
