@@ -190,6 +190,15 @@ class H5magSCIM:
         keys = [self.user.key(user) for user in users]
         return links.provisioned(self.db.session, self.records, self.account_key(account), keys)
 
+    def members_changed(self, group: Any) -> None:
+        """Note that a view of the host's own has changed who is in a group, so that the
+        group's version changes and no client overwrites what it has not seen. In the caller's
+        transaction; does not commit.
+
+        :param group: an entity of the group model, flushed.
+        """
+        versions.raise_(self.db.session, self.records, self.group.key(group))
+
     def _set_up(self, setup: BlueprintSetupState) -> None:
         app = cast(Flask, setup.app)
         if EXTENSION in app.extensions:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from example_app.models import TeamMember, db
+from example_app.models import Team, TeamMember, db
+from example_app.provisioning import scim
 
 from ..conftest import Entra, both_databases, error_of
 from ..test_concurrency import at_once
@@ -68,7 +69,8 @@ def test_members_who_come_and_go_make_a_new_version_of_the_group(entra: Entra) -
     of_ada = tag(entra, f"/Users/{ada['id']}")
 
     def expect_a_new_one() -> None:
-        assert (now := tag(entra, address)) not in seen
+        now = tag(entra, address)
+        assert now not in seen
         seen.append(now)
 
     member = {"path": "members", "value": [{"value": bo["id"]}]}
@@ -88,8 +90,6 @@ def test_members_who_come_and_go_make_a_new_version_of_the_group(entra: Entra) -
 @both_databases
 def test_a_new_group_has_nothing_of_an_older_one(app: Flask, entra: Entra) -> None:
     """The counter goes with its group."""
-    from example_app.provisioning import scim
-
     user = entra.user("ada")
     group = entra.group("Editors", members=[{"value": user["id"]}])
     with app.app_context():
@@ -190,3 +190,19 @@ def test_of_writes_on_one_version_at_once_one_wins(entra: Entra) -> None:
         statuses = sorted(answer.status_code for answer in answers)
         assert statuses[1:] == [412, 412, 412]
         assert statuses[0] in (200, 204)
+
+
+@both_databases
+def test_the_hosts_own_views_can_say_that_members_changed(app: Flask, entra: Entra) -> None:
+    """What they change is a new version too."""
+    user, group = entra.user("ada"), entra.group("Editors")
+    address = f"/Groups/{group['id']}"
+    before = tag(entra, address)
+    with app.app_context():
+        team = db.session.get_one(Team, uuid.UUID(group["id"]))
+        db.session.add(TeamMember(team_id=team.id, user_id=uuid.UUID(user["id"])))
+        scim.members_changed(team)
+        db.session.commit()
+    assert tag(entra, address) != before
+    off = {"op": "replace", "path": "members", "value": []}
+    error_of(entra.patch(address, off, headers={"If-Match": before}), 412)
