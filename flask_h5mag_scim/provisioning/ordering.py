@@ -109,7 +109,7 @@ def _value(column: Any, kind: str) -> Any:
         case "exact":
             return as_text(column)
         case "text":
-            return sa.func.lower(as_text(column))
+            return sa.func.lower(as_text(column), type_=sa.String())
         case _:
             return column
 

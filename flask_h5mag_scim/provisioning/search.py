@@ -237,6 +237,8 @@ class Search:
 
     def _expressions(self, sorts: Sequence[SortKey | None]) -> list[Any]:
         """What each type is sorted by, all of one kind, because they are sorted together."""
+        if len(sorts) == 1 and sorts[0] is not None and sorts[0].kind == "key":
+            return [None]  # what decides between equals is all there is
         found = [
             None if sort is None else sorting.expression(sort)
             for sort, sorting in zip(sorts, self._sortings, strict=True)
