@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,10 +21,24 @@ NOT_SATISFIED = {
     "oauth-token-wrong-secret": "there is no token endpoint yet",
 }
 
-#: And those that the example app does not satisfy besides.
+#: What the roles of the conversation are called in the example app.
+ROLES = {
+    "Admin": "admin",
+    "owner": "admin",
+    "approver": "editor",
+    "25": "editor",
+    "OGCIACGFVVRR": "editor",
+    "UOYTUVLKIPND": "editor",
+    "Test": "editor",
+    "User": "reader",
+}
+
+#: Entries that the example app does not satisfy besides, although its roles have its names.
 NOT_IN_EXAMPLE = {
+    "create-eve-many-roles": "a person has one role: of two that are not primary, the higher is",
+    "legacy-roles-assertive-replace": "the same",
     "reference-check-hit": "manager is kept by the catch-all, which is not searched",
-    "reference-check-miss": "manager is kept by the catch-all, which is not searched",
+    "reference-check-miss": "the same",
     "legacy-nested-group-member": "its teams are in no teams",
 }
 
@@ -59,10 +75,20 @@ def test_every_entry_of_the_conversation_is_answered_as_entra_needs_it(complete_
     assert {e["name"] for e in entries if e["base"] != "scim"} == set(NOT_SATISFIED)
 
 
+def with_roles(name: str) -> list[dict[str, Any]]:
+    """A conversation in which roles are called as in the example app, also in JSON that stands
+    within a text."""
+    names = "|".join(ROLES)
+    found = re.compile(rf'(\\?"value\\?":\s*\\?")({names})(?=\\?")')
+    text = found.sub(lambda match: match[1] + ROLES[match[2]], json.dumps(load(name)))
+    entries: list[dict[str, Any]] = json.loads(text)
+    return entries
+
+
 @both_databases
 def test_the_example_app_differs_where_its_own_rules_do(app: Flask) -> None:
     """Only named entries differ, and all of them do."""
-    wrong = differing(app, make_token(app, "acme"), load("entra_requests.json"))
+    wrong = differing(app, make_token(app, "acme"), with_roles("entra_requests.json"))
     assert {name: text for name, text in wrong.items() if name not in NOT_IN_EXAMPLE} == {}
     assert set(wrong) == set(NOT_IN_EXAMPLE)
 
