@@ -585,6 +585,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
+        roles=scim.user.roles,
         activity=[
             Activity.of(entry, names[entry.resource_type or ""].get(entry.resource_id or ""))
             for entry in entries

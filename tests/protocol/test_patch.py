@@ -111,6 +111,18 @@ LISTS = [
         op("add", "emails", [{"value": "n@x", "primary": True}]),
         {"emails": [{**WORK, "primary": False}, HOME, {"value": "n@x", "primary": True}]},
     ),
+    (
+        op("add", "emails", [{**HOME, "primary": True}]),
+        {"emails": [{**WORK, "primary": False}, {**HOME, "primary": True}]},
+    ),
+    (
+        op("add", "emails", [{**WORK, "primary": False}]),
+        {"emails": [{**WORK, "primary": False}, HOME]},
+    ),
+    (
+        op("add", "emails", [{"primary": True}]),
+        {},
+    ),
 ]
 VALUE_PATHS = [
     (

@@ -1083,12 +1083,13 @@ def test_an_unknown_cloud_or_provider_is_refused(app: Flask, owner: Admin) -> No
 
 
 def test_the_attributes_are_those_of_the_hosts_map(app: Flask, owner: Admin) -> None:
-    """The tutorial's twelve, in the host's order, with type and what can be searched."""
+    """The tutorial's twelve and the role, in the host's order, with type and what can be
+    searched."""
     page = owner.open()
     table = page.one("table", class_="h5s-table h5s-kept")
     names = [e.text for e in page.all("th", scope="row") if table in e.parents]
     assert names == [row.path for row in scim.user.rows()]
-    assert len(names) == 12
+    assert len(names) == 13
     assert {'emails[type eq "work"].value', "name.givenName", "userType"} <= set(names)
     assert "Map objectId to externalId" in page.text
     rows = {
@@ -1096,6 +1097,26 @@ def test_the_attributes_are_those_of_the_hosts_map(app: Flask, owner: Admin) -> 
     }
     assert "Yes" in rows["userName"]
     assert "Match people by externalId, userName:" in page.text
+
+
+def test_the_roles_for_the_app_manifest_are_those_of_the_host(
+    app: Flask, owner: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values to type, the mapping to make, and who is never made by it. Nothing of it where
+    the host maps no role."""
+    page = owner.open()
+    advice = page.one("ul", class_="h5s-advice")
+    assert [code.text for code in page.all("code") if advice in code.parents] == [
+        "admin",
+        "editor",
+        "reader",
+        "SingleAppRoleAssignment([appRoleAssignments])",
+        'roles[primary eq "True"].value',
+    ]
+    assert "App registrations, H5mag, App roles" in advice.text
+    assert "provisioning makes nobody an owner" in advice.text
+    monkeypatch.setattr(scim.user, "roles", None)
+    assert "app roles" not in owner.open().text
 
 
 def test_the_log_is_told_in_words_without_values(app: Flask, owner: Admin) -> None:
