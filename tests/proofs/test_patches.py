@@ -341,7 +341,7 @@ def removes_by_letter(document: Document, one: Document) -> bool:
 
 
 def marks_several_as_primary(document: Document, one: Document) -> bool:
-    """RFC 7643 §2.4: "The primary attribute value "true" MUST appear no more than once". With
+    """RFC 7643 §2.4: "The primary attribute value "true" MUST appear no more than once".
     ours the last one has it, as if they had come one by one (RFC 7644 §3.5.2); scim2-models
     refuses the request."""
     try:
