@@ -242,8 +242,8 @@ def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
     session, records = state.session, state.scim.records
     found = [
         credential
-        for credential in federation.listed(session, records, account_id)
-        if credential.fingerprint == fingerprint.lower() and credential.revoked_at is None
+        for credential in federation.active(session, records, account_id)
+        if credential.fingerprint == fingerprint.lower()
     ]
     if len(found) != 1:
         raise click.ClickException(f"No trust in force has the fingerprint {fingerprint!r}.")

@@ -87,6 +87,12 @@ def listed(session: Session, records: Records, account_id: Any) -> list[Federate
     )
 
 
+def active(session: Session, records: Records, account_id: Any) -> list[FederatedCredentialMixin]:
+    """Whom the account trusts now, newest first."""
+    found = listed(session, records, account_id)
+    return [credential for credential in found if credential.revoked_at is None]
+
+
 def revoke(credential: FederatedCredentialMixin) -> None:
     """End the trust; its access tokens end with it."""
     credential.revoked_at = now()

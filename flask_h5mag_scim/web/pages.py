@@ -29,8 +29,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
 from ..config import tenant_id
-from ..records import locks, log, providers, tokens
+from ..records import federation, locks, log, providers, tokens
 from ..records.models import (
+    FederatedCredentialMixin,
     IdentityProviderMixin,
     LogEntryMixin,
     Mode,
@@ -40,7 +41,7 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
-from . import forms, oidc
+from . import access_tokens, forms, oauth, oidc
 from .texts import TEXTS, ago, ahead, say, say_html, span
 
 blueprint = Blueprint(
@@ -425,6 +426,8 @@ class Tokens:
     former: list[TokenMixin]
     draft: TokenMixin | None
     draft_can_be_saved: bool
+    #: Workload identities, which need no token.
+    trusted: list[FederatedCredentialMixin]
 
     @classmethod
     def of(cls, account: Any, at: datetime, draft: TokenMixin | None) -> Tokens:
@@ -439,6 +442,7 @@ class Tokens:
             former=[token for token, active in zip(saved, is_active, strict=True) if not active],
             draft=draft,
             draft_can_be_saved=draft is not None and draft.state(at) is TokenState.DRAFT,
+            trusted=federation.active(state.session, records, key),
         )
 
     @property
@@ -458,23 +462,24 @@ class Tokens:
 
     def expired(self, at: datetime) -> TokenMixin | None:
         """The token whose end left Microsoft Entra without one."""
-        if self.active or not self.former:
+        if self.active or self.trusted or not self.former:
             return None
         last = self.former[0]
         return last if last.state(at) is TokenState.EXPIRED else None
 
     def status(self, at: datetime) -> Status:
         """The one thing to know."""
-        last_used = self.last_used
+        usable = (*self.active, *self.trusted)
+        used = [credential.last_used_at for credential in usable if credential.last_used_at]
         if self.draft_can_be_saved:
             return _status("warn", "draft")
         if self.expired(at):
             return _status("bad", "expired")
         if (expiring := self.expiring(at)) and expiring.expires_at:
             return _status("warn", "expiring", when=ahead(expiring.expires_at - at))
-        if last_used and last_used.last_used_at:
-            return _status("ok", "connected", ago=ago(at - last_used.last_used_at))
-        return _status("wait", "waiting") if self.active else _status("off", "none")
+        if used:
+            return _status("ok", "connected", ago=ago(at - max(used)))
+        return _status("wait", "waiting") if usable else _status("off", "none")
 
     def rotation(self, at: datetime) -> str | None:
         """With two tokens: whether the retiring one is still needed, in words."""
@@ -570,6 +575,8 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         nonce=secrets.token_urlsafe(16),
         text=answer.text,
         provisioning_url=state.provisioning_url,
+        token_endpoint=oauth.token_endpoint(state),
+        client_id=access_tokens.client_id(key),
         name=request.form.get("name") or say("name.default"),
         lifetimes=lifetimes,
         expires=request.form.get("expires", lifetimes[0].value),

@@ -24,7 +24,7 @@ import flask_h5mag_scim
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
-from flask_h5mag_scim.records import log, providers, tokens
+from flask_h5mag_scim.records import federation, log, providers, tokens
 from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
 from flask_h5mag_scim.web import texts
 
@@ -456,6 +456,61 @@ def test_generate_shows_url_and_token_once(app: Flask, owner: Admin) -> None:
     assert page.answer.headers["Cache-Control"] == "no-store"
     assert held(app) == [("draft", "")]
     assert events(app) == [("token.generated", "owner@acme.example")]
+
+
+def test_what_oauth_asks_for_is_there_and_folded(app: Flask, owner: Admin) -> None:
+    """Token Endpoint and Client Identifier work with the API Token as secret; the page has
+    them as long as there is a token to go with them."""
+    assert not owner.open().has("h5s-client-id")
+    page = owner.generate()
+    endpoint, identifier = page.id("h5s-token-endpoint"), page.id("h5s-client-id")
+    for shown in (endpoint, identifier):
+        assert "readonly" in shown
+        assert "name" not in shown
+        (fold,) = [parent for parent in shown.parents if parent.name == "details"]
+        assert "open" not in fold
+    assert "the “Client Secret” in Microsoft Entra is the API Token" in page.text
+    owner.save(page)
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": identifier["value"],
+        "client_secret": page.id("h5s-token")["value"],
+    }
+    assert endpoint["value"].startswith(f"{PUBLIC_URL}/")
+    answer = app.test_client().post(endpoint["value"].removeprefix(PUBLIC_URL), data=form)
+    assert answer.status_code == 200, answer.text
+    saved = owner.open()
+    assert saved.id("h5s-client-id")["value"] == identifier["value"]
+    assert "Issued an access token" in saved.text
+
+
+def test_a_workload_identity_needs_no_token_on_the_page(app: Flask, owner: Admin) -> None:
+    """An account that trusts one is set up: what Entra asks for is shown, and when it came."""
+    with app.app_context():
+        trusted = federation.trust(
+            db.session,
+            scim.records,
+            db.session.scalars(sa.select(Account.id).filter_by(slug="acme")).one(),
+            name="Contoso",
+            cloud="global",
+            tenant_id=TENANT,
+            subject=TENANT,
+            audience=f"api://{TENANT}",
+            created_by="test",
+        )
+        db.session.commit()
+        page = owner.open()
+        assert page.pill.startswith("Waiting for Microsoft Entra")
+        assert page.id("h5s-url")["value"] == f"{PUBLIC_URL}/scim/v2"
+        assert page.has("h5s-client-id")
+        trusted.last_used_at = now()
+        db.session.commit()
+        assert owner.open().pill == "Connected Last request just now."
+        federation.revoke(trusted)
+        db.session.commit()
+    page = owner.open()
+    assert page.pill.startswith("Not set up")
+    assert not page.has("h5s-client-id")
 
 
 def test_the_words_and_their_order_are_the_tutorials(owner: Admin) -> None:
@@ -1277,6 +1332,8 @@ def test_copy_and_hide_appear_with_javascript_only(owner: Admin) -> None:
         "Copy Provisioning URL",
         "Hide API Token",
         "Copy API Token",
+        "Copy Token Endpoint",
+        "Copy Client Identifier",
         "Copy Redirect URI",
     ]
     assert all("hidden" in button for button in helpers)
