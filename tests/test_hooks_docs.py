@@ -160,16 +160,21 @@ def test_an_override_refuses_with_its_own_sentence_and_status(hard: Host) -> Non
 
 
 def test_who_was_there_before_is_asked_about(hard: Host) -> None:
-    """Owners can be read and not written, in the words of the callback; others are adopted."""
+    """Owners can be read and not written, in the words of the callback, of which the log keeps
+    no name; others are adopted."""
     path = f"/Users/{OWNER}"
     rename = {"op": "replace", "path": "userName", "value": "renamed"}
-    sentence = "Owners who were here before are looked after by hand. Unassign them."
+    sentence = "owner was an owner before provisioning and stays one. Unassign them."
     for answer in (
         hard.entra.patch(path, rename),
         hard.entra.put(path, {"userName": "renamed"}),
         hard.entra.delete(path),
     ):
         assert error_of(answer, 403) == sentence
+    with hard.app.app_context():
+        Entry = hard.module.scim.LogEntry
+        logged = set(hard.module.db.session.scalars(sa.select(Entry.detail)))
+    assert logged == {sentence.replace("owner", "…")}
     assert hard.entra.get(path).get_json()["userName"] == "owner"
     assert hard.entra.find('userName eq "owner"') == [str(OWNER)]
     hard.add("User", account_id=1, username="bo")
