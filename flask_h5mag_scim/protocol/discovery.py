@@ -192,7 +192,15 @@ def service_provider_config(
                 "Authorization: Bearer.",
                 "specUri": "https://www.rfc-editor.org/info/rfc6750",
                 "primary": True,
-            }
+            },
+            {
+                "type": "oauth2",
+                "name": "OAuth 2.0 client credentials",
+                "description": "An access token of the token endpoint that Account → "
+                "Provisioning & SSO shows; the client secret is the API Token.",
+                "specUri": "https://www.rfc-editor.org/info/rfc6749",
+                "primary": False,
+            },
         ],
         "meta": {
             "resourceType": "ServiceProviderConfig",

@@ -28,7 +28,9 @@ class Conversation:
     """One run of a conversation against one server."""
 
     send: Send
+    #: What stands for the placeholders; grows with what is saved.
     names: dict[str, str]
+    media_type: str = "application/scim+json"
     pages: dict[str, list[str]] = field(default_factory=dict)
 
     def run(self, entry: dict[str, Any]) -> list[str]:
@@ -43,7 +45,7 @@ class Conversation:
             return list(self._after(expect))
         body = json.loads(text) if text else None
         if status >= 400 or body is not None:
-            assert headers["Content-Type"].startswith("application/scim+json")
+            assert headers["Content-Type"].startswith(self.media_type)
         return [*self._check(entry["name"], expect, headers, body), *self._after(expect)]
 
     def _request(

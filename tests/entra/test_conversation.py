@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -10,16 +11,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_h5mag_scim.records import federation, tokens
+from flask_h5mag_scim.web import access_tokens
+
 from ..complete_host import complete
 from ..conftest import both_databases, make_token
-from .conversation import Conversation, load
+from ..issuer import CLIENT_ID, Issuer, running
+from .conversation import Conversation, Send, load
 
-#: Entries that the complete host does not satisfy, each with its reason.
-NOT_SATISFIED = {
-    "oauth-token-client-credentials": "there is no token endpoint yet",
-    "oauth-token-workload-identity": "there is no token endpoint yet",
-    "oauth-token-wrong-secret": "there is no token endpoint yet",
-}
+TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
+SUBJECT = "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0"
 
 #: What the roles of the conversation are called in the example app.
 ROLES = {
@@ -33,7 +34,7 @@ ROLES = {
     "User": "reader",
 }
 
-#: Entries that the example app does not satisfy besides, although its roles have its names.
+#: Entries that the example app does not satisfy, although its roles have its names.
 NOT_IN_EXAMPLE = {
     "create-eve-many-roles": "a person has one role: of two that are not primary, the higher is",
     "legacy-roles-assertive-replace": "the same",
@@ -43,22 +44,70 @@ NOT_IN_EXAMPLE = {
 }
 
 
-def sender(app: Flask) -> Any:
+def sender(app: Flask, prefix: str = "/scim/v2") -> Send:
     """Sends what a conversation says to an application."""
     client = app.test_client()
 
     def send(method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
-        answer = client.open(f"/scim/v2{path}", method=method, headers=headers, data=body)
+        answer = client.open(f"{prefix}{path}", method=method, headers=headers, data=body)
         return answer.status_code, answer.headers, answer.text
 
     return send
 
 
-def differing(app: Flask, token: str, entries: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """What is wrong with the answers, by the entry's name."""
-    conversation = Conversation(sender(app), {"token": token})
-    wrong = {e["name"]: conversation.run(e) for e in entries if e["base"] == "scim"}
+def differing(
+    app: Flask, names: dict[str, str], entries: list[dict[str, Any]]
+) -> dict[str, list[str]]:
+    """What is wrong with the answers, by the entry's name.
+
+    :param names: what stands for the placeholders; a token that an entry asks for is in it
+        afterwards.
+    """
+    bases = {
+        "scim": Conversation(sender(app), names),
+        "oauth": Conversation(sender(app, "/scim-oauth"), names, "application/json"),
+    }
+    wrong = {entry["name"]: bases[entry["base"]].run(entry) for entry in entries}
     return {name: problems for name, problems in wrong.items() if problems}
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """Signs as Microsoft does for a workload identity."""
+    with running() as found:
+        found.claims = {"aud": f"api://{CLIENT_ID}", "sub": SUBJECT, "oid": SUBJECT}
+        yield found
+
+
+def without_bearer_token(app: Flask, api_token: str, issuer: Issuer) -> dict[str, str]:
+    """What Entra knows that gets its tokens from the token endpoint: the credentials of the
+    account that ``api_token`` opens, which trusts a workload identity as well."""
+    state = app.extensions["h5mag_scim"]
+    clouds = {**state.config.oidc_clouds, "test": issuer.base}
+    state.config = dataclasses.replace(state.config, oidc_clouds=clouds)
+    session, records = state.scim.db.session, state.scim.records
+    with app.app_context():
+        found = tokens.verify(session, records, api_token)
+        assert found is not None
+        account_id = state.scim.account_key(found.account)
+        federation.trust(
+            session,
+            records,
+            account_id,
+            name="test",
+            cloud="test",
+            tenant_id=TENANT,
+            subject=SUBJECT,
+            audience=f"api://{CLIENT_ID}",
+            created_by="test",
+        )
+        session.commit()
+    return {
+        "client_id": access_tokens.client_id(account_id),
+        "client_secret": api_token,
+        "entra_jwt": issuer.id_token("", TENANT),
+        "scope": "scim",
+    }
 
 
 @pytest.fixture
@@ -68,11 +117,15 @@ def complete_app(database_url: str) -> Iterator[Flask]:
 
 
 @both_databases
-def test_every_entry_of_the_conversation_is_answered_as_entra_needs_it(complete_app: Flask) -> None:
-    """All entries, in order and verbatim, the optional ones as well, against an empty account."""
-    entries = load("entra_requests.json")
-    assert differing(complete_app, complete.make_token(complete_app, "acme"), entries) == {}
-    assert {e["name"] for e in entries if e["base"] != "scim"} == set(NOT_SATISFIED)
+def test_every_entry_of_the_conversation_is_answered_as_entra_needs_it(
+    complete_app: Flask, issuer: Issuer
+) -> None:
+    """All entries, in order and verbatim, the optional ones as well, against an empty account;
+    the access token of the first one opens it for all that follow."""
+    api_token = complete.make_token(complete_app, "acme")
+    names = without_bearer_token(complete_app, api_token, issuer)
+    assert differing(complete_app, names, load("entra_requests.json")) == {}
+    assert names["token"].startswith(access_tokens.PREFIX)
 
 
 def with_roles(name: str) -> list[dict[str, Any]]:
@@ -86,9 +139,10 @@ def with_roles(name: str) -> list[dict[str, Any]]:
 
 
 @both_databases
-def test_the_example_app_differs_where_its_own_rules_do(app: Flask) -> None:
+def test_the_example_app_differs_where_its_own_rules_do(app: Flask, issuer: Issuer) -> None:
     """Only named entries differ, and all of them do."""
-    wrong = differing(app, make_token(app, "acme"), with_roles("entra_requests.json"))
+    names = without_bearer_token(app, make_token(app, "acme"), issuer)
+    wrong = differing(app, names, with_roles("entra_requests.json"))
     assert {name: text for name, text in wrong.items() if name not in NOT_IN_EXAMPLE} == {}
     assert set(wrong) == set(NOT_IN_EXAMPLE)
 

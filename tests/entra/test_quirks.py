@@ -24,12 +24,12 @@ NOT_IN_EXAMPLE = {
 def test_every_quirk_is_answered_as_its_file_says(complete_app: Flask) -> None:
     """All of ``quirks.json``, in order and verbatim, against an empty account."""
     token = complete.make_token(complete_app, "acme")
-    assert differing(complete_app, token, load("quirks.json")) == {}
+    assert differing(complete_app, {"token": token}, load("quirks.json")) == {}
 
 
 @both_databases
 def test_the_example_app_differs_where_people_have_one_role(app: Flask) -> None:
     """Only named entries differ, and all of them do."""
-    wrong = differing(app, make_token(app, "acme"), with_roles("quirks.json"))
+    wrong = differing(app, {"token": make_token(app, "acme")}, with_roles("quirks.json"))
     assert {name: text for name, text in wrong.items() if name not in NOT_IN_EXAMPLE} == {}
     assert set(wrong) == set(NOT_IN_EXAMPLE)

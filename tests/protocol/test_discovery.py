@@ -170,4 +170,6 @@ def test_the_provider_config_promises_only_what_is_there() -> None:
         "maxPageSize": 7,
         "cursorTimeout": 60,
     }
-    assert [scheme["type"] for scheme in config["authenticationSchemes"]] == ["oauthbearertoken"]
+    schemes = config["authenticationSchemes"]
+    assert [scheme["type"] for scheme in schemes] == ["oauthbearertoken", "oauth2"]
+    assert [scheme["primary"] for scheme in schemes] == [True, False]
