@@ -129,8 +129,7 @@ class _Run:
         return _VERBS[operation.method](about)
 
     def _exchange(self, operation: BulkOperation, path: str, data: Any) -> Exchange:
-        scim = self.whole.state.scim
-        resource, id = locate(path, scim)
+        resource, id = locate(path, self.whole.state)
         if resource is None:
             shown = repr(path[:100])
             raise NotFound(
@@ -181,7 +180,7 @@ class _Run:
                 "status": str(error_here.status),
                 "response": error_here.body(),
             }
-            resource, id = locate(operation.path, self.whole.state.scim)
+            resource, id = locate(operation.path, self.whole.state)
             journal.note_refusal(
                 self.whole.state, self.whole.caller, operation.method, resource, id, error_here
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from flask import request
@@ -18,9 +18,6 @@ from ..provisioning.resources import REVISION, Change, Resource
 from ..records import versions
 from ..state import State
 from . import bearer
-
-if TYPE_CHECKING:
-    from ..extension import H5magSCIM
 
 #: Thousands of members fit; a body beyond it is not a SCIM request.
 MAX_BODY = 4 * 1024 * 1024
@@ -117,12 +114,12 @@ class Answer:
 View = Callable[[Exchange], Answer]
 
 
-def locate(path: str, scim: H5magSCIM) -> tuple[Resource | None, str]:
+def locate(path: str, state: State) -> tuple[Resource | None, str]:
     """The resource type that an address below the SCIM prefix speaks of, ``None`` for another,
     and what follows. Names of endpoints ignore case, as Microsoft's own collection of requests
     does; so do doubled and trailing slashes not matter."""
     name, _, rest = path.strip("/").partition("/")
-    for resource in (scim.user, scim.group):
+    for resource in (state.scim.user, state.scim.group):
         if name.lower() == resource.endpoint.lower():
             return resource, rest.strip("/")
     return None, rest.strip("/")

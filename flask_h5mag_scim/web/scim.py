@@ -90,7 +90,7 @@ def _route(
     path: str, message: Message, state: State, caller: bearer.Caller
 ) -> tuple[View, Exchange]:
     """The view for an address and a verb."""
-    resource, id = locate(path, state.scim)
+    resource, id = locate(path, state)
     name = path.strip("/").partition("/")[0].lower()
     views: dict[str, View] | None
     if resource is not None and id.lower() == ".search":
