@@ -165,7 +165,7 @@ def test_no_verb_costs_more_statements_in_a_large_directory(
             "list groups": 2,
             "remove member": 6,  # the row, DELETE, UPDATE of lastModified, the version, the log
             "add member": 8,  # known?, in it?, INSERT
-            "add members again": 5,  # the version is read; nothing was changed, so nothing is logged
+            "add members again": 5,  # the version is read; nothing changed, so nothing is logged
             "rename group": 6,
             "create group": 5,
             "delete group": 6,
