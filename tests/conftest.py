@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
@@ -209,6 +210,22 @@ class Entra:
         answer = self.post("/Groups", body)
         assert answer.status_code == 201, answer.text
         return answer.get_json()
+
+    def ask(self, path: str = "/Users", **parameters: Any) -> dict[str, Any]:
+        """A page of a list."""
+        answer = self.get(f"{path}?{urlencode(parameters)}")
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()
+
+    def walk(self, path: str = "/Users", **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The pages of a list by their cursors (RFC 9865)."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.ask(path, cursor=cursor, **parameters)
+            assert "startIndex" not in page
+            assert page["itemsPerPage"] == len(page["Resources"])
+            yield page
+            cursor = page.get("nextCursor")
 
     def find(self, filter: str, endpoint: str = "Users") -> list[str]:
         """The ids that a filter finds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -395,3 +396,78 @@ def test_two_applications_share_one_instance(app: Flask, tmp_path: Any) -> None:
         with second_app.app_context():
             db.session.remove()
             db.engine.dispose()
+
+
+def test_lists_are_sorted_by_numbers_kinds_ids_and_times(ship: Ship) -> None:
+    """What a column keeps is what decides, except for an enumeration, where it is what clients
+    see; nobody is shown twice or left out on the way, and who is gone is not shown."""
+    manager = f"{ENTERPRISE}:manager"
+    ids = {name: ship.human(name, name={"givenName": "Same"})["id"] for name in "abcdg"}
+    ship.entra.delete(f"/Users/{ids.pop('g')}")
+    day = datetime(2026, 1, 1)
+    values: dict[str, dict[str, Any]] = {
+        "a": {"desk": 10, "kind": Kind.GUEST, "directory_id": 3, "born": 3, "enabled": True},
+        "b": {"desk": 9, "kind": None, "directory_id": None, "born": None, "enabled": False},
+        "c": {"desk": None, "kind": Kind.STAFF, "directory_id": 1, "born": 1, "enabled": None},
+        "d": {"desk": 100, "kind": Kind.GUEST, "directory_id": 2, "born": 2, "enabled": True},
+    }
+    with ship.app.app_context():
+        for name, kept in values.items():
+            if kept["directory_id"]:
+                kept["directory_id"] = uuid.UUID(int=kept["directory_id"])
+            if kept["born"]:
+                kept["born"] = day.replace(microsecond=kept["born"])
+            human = db.session.get_one(Human, int(ids[name]))
+            for attribute, value in kept.items():
+                setattr(human, attribute, value)
+        db.session.get_one(Human, int(ids["b"])).boss = int(ids["a"])
+        db.session.commit()
+    names = {id: name for name, id in ids.items()}
+    for sort_by, expected in (
+        ("id", "abcd"),
+        ("userName", "abcd"),
+        ("name.givenName", "abcd"),
+        (f"{ENTERPRISE}:employeeNumber", "badc"),
+        ("userType", "adcb"),
+        ("externalId", "cdab"),
+        ("active", "badc"),
+        ("meta.created", "cdab"),
+        (f"{manager}.value", "bacd"),
+    ):
+        for order, wanted in (("ascending", expected), ("descending", expected[::-1])):
+            query = {"sortBy": sort_by, "sortOrder": order}
+            found = [one["id"] for one in ship.entra.ask(**query)["Resources"]]
+            assert "".join(names[id] for id in found) == wanted, query
+            for count in (1, 3):
+                pages = list(ship.entra.walk(count=count, **query))
+                walked = [one["id"] for page in pages for one in page["Resources"]]
+                assert walked == found, query
+    answer = ship.entra.get(f"/Users?sortBy={manager}")
+    assert "manager.value" in error_of(answer, 400, "invalidValue")
+
+
+def test_people_and_crews_with_the_same_numbers_are_not_mixed_up(ship: Ship) -> None:
+    """Keys are a type's own: one list of both shows each of them once, in any order."""
+    for name in "abc":
+        ship.human(name, externalId=str(uuid.uuid4()))
+        ship.entra.group(f"Crew {name}")
+    everything = {
+        (one["meta"]["resourceType"], one["id"])
+        for path in ("/Users", "/Groups")
+        for one in ship.entra.ask(path)["Resources"]
+    }
+    assert len(everything) == 6
+    assert len({id for _, id in everything}) < 6
+    for sort_by in ("", "id", "userName", "displayName", "externalId", "meta.lastModified"):
+        for order in ("ascending", "descending"):
+            query = {"sortBy": sort_by, "sortOrder": order}
+            page = ship.entra.ask("/", **query)
+            listed = [(one["meta"]["resourceType"], one["id"]) for one in page["Resources"]]
+            assert set(listed) == everything, query
+            assert page["totalResults"] == len(listed) == 6
+            walked = [
+                (one["meta"]["resourceType"], one["id"])
+                for each in ship.entra.walk("/", count=1, **query)
+                for one in each["Resources"]
+            ]
+            assert walked == listed, query

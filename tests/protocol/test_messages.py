@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_h5mag_scim.protocol import messages
-from flask_h5mag_scim.protocol.errors import InvalidSyntax, InvalidValue, SCIMError
+from flask_h5mag_scim.protocol.errors import InvalidCount, InvalidSyntax, InvalidValue, SCIMError
 from flask_h5mag_scim.protocol.patch import PATCH_OP
 
 
@@ -112,6 +112,58 @@ def test_numbers_of_a_list_are_brought_into_range(
     assert messages.read_query(parameters, max_results=50) == messages.Query(*query)
 
 
+def test_an_order_and_a_place_are_read() -> None:
+    """RFC 7644 §3.4.2.3: ascending unless it is said otherwise; RFC 9865 §2: empty is first."""
+    for parameters, query in (
+        ({"sortBy": "a"}, (None, 1, 50, "a", False, None)),
+        ({"sortBy": "a", "sortOrder": "Descending"}, (None, 1, 50, "a", True, None)),
+        ({"sortOrder": "descending"}, (None, 1, 50, None, False, None)),
+        ({"sortOrder": "sideways", "sortBy": " "}, (None, 1, 50, None, False, None)),
+        ({"cursor": "", "count": "-2"}, (None, 1, 0, None, False, "")),
+        ({"cursor": "x", "startIndex": "1"}, (None, 1, 50, None, False, "x")),
+    ):
+        assert messages.read_query(parameters, max_results=50) == messages.Query(*query)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "named"),
+    [
+        ({"sortBy": "a", "sortOrder": "sideways"}, InvalidValue, "sortOrder"),
+        ({"cursor": "", "count": "x"}, InvalidCount, "count"),
+        ({"cursor": "", "startIndex": "x"}, InvalidValue, "startIndex"),
+        ({"cursor": "", "startIndex": "2"}, InvalidValue, "startIndex"),
+    ],
+)
+def test_an_order_or_a_place_that_is_none_is_refused(
+    parameters: dict[str, str], error: type[SCIMError], named: str
+) -> None:
+    """The parameter is named."""
+    with pytest.raises(error, match=named):
+        messages.read_query(parameters, max_results=50)
+
+
+def test_a_search_request_is_a_query_by_another_way() -> None:
+    """RFC 7644 §3.4.3: lists instead of commas, numbers instead of texts."""
+    body = {
+        "schemas": [messages.SEARCH_REQUEST],
+        "attributes": ["userName", "name.givenName"],
+        "excludedAttributes": [],
+        "FILTER": "a pr",
+        "sortBy": None,
+        "cursor": "",
+        "count": 7,
+        "startIndex": "2",
+        "unknown": {},
+    }
+    assert messages.search_request(body) == {
+        "attributes": "userName,name.givenName",
+        "filter": "a pr",
+        "cursor": "",
+        "count": "7",
+        "startIndex": "2",
+    }
+
+
 @pytest.mark.parametrize("name", ["startIndex", "count"])
 @pytest.mark.parametrize("text", ["x", "1.5", "1e3", "9" * 5000])
 def test_a_number_that_is_none_is_an_invalid_value(name: str, text: str) -> None:
@@ -130,6 +182,9 @@ def test_a_list_response_counts_what_it_shows() -> None:
         "startIndex": 1,
         "Resources": [],
     }
+    followed = messages.list_response([], total=None, start_index=None, next_cursor="x")
+    assert followed["nextCursor"] == "x"
+    assert {"totalResults", "startIndex"}.isdisjoint(followed)
     page = messages.list_response([{"id": "3"}], total=9, start_index=3)
     assert (page["itemsPerPage"], page["startIndex"], page["totalResults"]) == (1, 3, 9)
 

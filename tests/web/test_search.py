@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -83,25 +82,8 @@ def person(account: Any, letter: str, id: uuid.UUID | None = None, **values: Any
     )
 
 
-def ask(entra: Entra, path: str = "/Users", **parameters: Any) -> Any:
-    answer = entra.get(f"{path}?{urlencode(parameters)}")
-    assert answer.status_code == 200, answer.text
-    return answer.get_json()
-
-
 def letters(page: Any) -> str:
     return "".join(NAMES.get(uuid.UUID(one["id"]), "?") for one in page["Resources"])
-
-
-def walk(entra: Entra, path: str = "/Users", **parameters: Any) -> Iterator[Any]:
-    """The pages of a list by their cursors."""
-    cursor = ""
-    while cursor is not None:
-        page = ask(entra, path, cursor=cursor, **parameters)
-        assert "startIndex" not in page
-        assert page["itemsPerPage"] == len(page["Resources"])
-        yield page
-        cursor = page.get("nextCursor")
 
 
 # Order (RFC 7644 §3.4.2.3)
@@ -133,15 +115,15 @@ def test_a_list_is_sorted_both_ways_and_page_by_page(house: Entra) -> None:
 def require_order(entra: Entra, path: str, sort_by: str, expected: str) -> None:
     for order, wanted in (("ascending", expected), ("DESCENDING", expected[::-1])):
         query = {"sortBy": sort_by, "sortOrder": order}
-        page = ask(entra, path, **query)
+        page = entra.ask(path, **query)
         assert (letters(page), page["totalResults"]) == (wanted, len(wanted)), query
         for count in (1, 3):
             pages = [
-                letters(ask(entra, path, startIndex=start, count=count, **query))
+                letters(entra.ask(path, startIndex=start, count=count, **query))
                 for start in range(1, len(wanted) + 1, count)
             ]
             assert "".join(pages) == wanted, query
-            walked = [letters(page) for page in walk(entra, path, count=count, **query)]
+            walked = [letters(page) for page in entra.walk(path, count=count, **query)]
             assert walked == pages, query
 
 
@@ -149,17 +131,17 @@ def require_order(entra: Entra, path: str, sort_by: str, expected: str) -> None:
 def test_a_filtered_list_is_sorted_and_followed_as_well(house: Entra) -> None:
     """The filter, the place and the order are one statement's."""
     query = {"filter": "displayName pr and active eq true", "sortBy": "meta.created"}
-    assert letters(ask(house, **query)) == "caf"
-    assert [letters(page) for page in walk(house, count=2, **query)] == ["ca", "f"]
-    descending = walk(house, count=1, sortOrder="descending", **query)
+    assert letters(house.ask(**query)) == "caf"
+    assert [letters(page) for page in house.walk(count=2, **query)] == ["ca", "f"]
+    descending = house.walk(count=1, sortOrder="descending", **query)
     assert [letters(page) for page in descending] == ["f", "a", "c"]
 
 
 def test_lists_are_ascending_and_in_the_order_of_ids_by_themselves(house: Entra) -> None:
     """The default of sortOrder; and an order of nothing is ignored, whatever it says."""
-    assert letters(ask(house, sortBy="displayName")) == "gcadfbe"
-    assert letters(ask(house, sortOrder="descending")) == "abcdefg"
-    assert letters(ask(house, sortOrder="sideways", sortBy="")) == "abcdefg"
+    assert letters(house.ask(sortBy="displayName")) == "gcadfbe"
+    assert letters(house.ask(sortOrder="descending")) == "abcdefg"
+    assert letters(house.ask(sortOrder="sideways", sortBy="")) == "abcdefg"
 
 
 UNSORTED = [
@@ -203,7 +185,7 @@ def test_the_first_of_several_addresses_sorts(house: Entra) -> None:
     what a list is sorted by."""
     home = [{"type": "home", "value": "a@home.example"}]
     house.patch(f"/Users/{KEYS['e']}", {"op": "add", "path": "emails", "value": home})
-    assert letters(ask(house, sortBy="emails")) == "gdfbace"
+    assert letters(house.ask(sortBy="emails")) == "gdfbace"
 
 
 # Cursors (RFC 9865)
@@ -213,27 +195,27 @@ def test_the_first_of_several_addresses_sorts(house: Entra) -> None:
 def test_the_last_page_has_no_next_cursor(house: Entra) -> None:
     """Also when it is full; and all pages together have each once."""
     for count, pages in ((3, ["abc", "def", "g"]), (7, ["abcdefg"]), (200, ["abcdefg"])):
-        assert [letters(page) for page in walk(house, count=count)] == pages
-    assert [letters(page) for page in walk(house)] == ["abcdefg"]
-    nothing = list(walk(house, filter='userName eq "nobody"'))
+        assert [letters(page) for page in house.walk(count=count)] == pages
+    assert [letters(page) for page in house.walk()] == ["abcdefg"]
+    nothing = list(house.walk(filter='userName eq "nobody"'))
     assert [page["Resources"] for page in nothing] == [[]]
 
 
 def test_a_total_is_there_where_nobody_had_to_count(house: Entra) -> None:
     """RFC 9865 §2 lets it be left out; the only page has it, and so has a count of 0, which
     asks for nothing else."""
-    totals = [page.get("totalResults") for page in walk(house, count=3)]
+    totals = [page.get("totalResults") for page in house.walk(count=3)]
     assert totals == [None, None, None]
-    assert [page.get("totalResults") for page in walk(house)] == [7]
+    assert [page.get("totalResults") for page in house.walk()] == [7]
     for count in (0, -3):
-        (counted,) = walk(house, count=count, filter="active eq true")
+        (counted,) = house.walk(count=count, filter="active eq true")
         assert (counted["totalResults"], counted["Resources"]) == (5, [])
 
 
 def test_a_cursor_needs_no_escape_in_an_address(house: Entra) -> None:
     """RFC 9865 §2: only the unreserved characters of RFC 3986."""
     for sort_by in ("displayName", "meta.created", "id"):
-        page = next(walk(house, count=1, sortBy=sort_by))
+        page = next(house.walk(count=1, sortBy=sort_by))
         assert set(page["nextCursor"]) <= set(
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
         )
@@ -247,9 +229,9 @@ def test_who_comes_and_goes_between_pages_moves_nobody_else(app: Flask, house: E
         for order in ("ascending", "descending"):
             fill(app)
             query = {"count": 2, "sortBy": sort_by, "sortOrder": order}
-            whole = letters(ask(house, **{**query, "count": 7}))
+            whole = letters(house.ask(**{**query, "count": 7}))
             seen = ""
-            for number, page in enumerate(walk(house, **query)):
+            for number, page in enumerate(house.walk(**query)):
                 seen += letters(page)
                 end = letters(page).strip("?")[-1]
                 backwards = order == "descending" and sort_by
@@ -290,15 +272,15 @@ def replace_between_pages(
 def test_a_cursor_belongs_to_its_query(house: Entra, change: dict[str, str]) -> None:
     """With another filter or order it would begin somewhere else."""
     query = {"filter": "active eq true", "sortBy": "userName", "count": 2}
-    cursor = next(walk(house, **query))["nextCursor"]
-    assert letters(ask(house, cursor=cursor, **query)) == "ef"
+    cursor = next(house.walk(**query))["nextCursor"]
+    assert letters(house.ask(cursor=cursor, **query)) == "ef"
     answer = house.get(f"/Users?{urlencode({**query, **change, 'cursor': cursor})}")
     error_of(answer, 400, "invalidCursor")
 
 
 def test_a_cursor_belongs_to_its_account_and_its_endpoint(house: Entra, other_entra: Entra) -> None:
     """Refused in the same words as a forged one."""
-    cursor = next(walk(house, count=2))["nextCursor"]
+    cursor = next(house.walk(count=2))["nextCursor"]
     said, _, signature = cursor.rpartition(".")
     details = {
         error_of(entra.get(f"{path}?count=2&cursor={sent}"), 400, "invalidCursor")
@@ -319,22 +301,22 @@ def test_a_cursor_belongs_to_its_account_and_its_endpoint(house: Entra, other_en
 
 def test_a_cursor_expires(house: Entra, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time that /ServiceProviderConfig promises."""
-    cursor = next(walk(house, count=2))["nextCursor"]
+    cursor = next(house.walk(count=2))["nextCursor"]
     config = house.get("/ServiceProviderConfig").get_json()["pagination"]
     assert config["cursorTimeout"] == 3600
     moment = datetime.now(UTC).timestamp()
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: moment + 3500)
-    assert letters(ask(house, cursor=cursor, count=2)) == "cd"
+    assert letters(house.ask(cursor=cursor, count=2)) == "cd"
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: moment + 3700)
     error_of(house.get(f"/Users?count=2&cursor={cursor}"), 400, "expiredCursor")
 
 
 def test_a_cursor_survives_a_new_secret_key(app: Flask, house: Entra) -> None:
     """While the old one is among the fallbacks, and no longer."""
-    cursor = next(walk(house, count=2))["nextCursor"]
+    cursor = next(house.walk(count=2))["nextCursor"]
     app.config["SECRET_KEY"] = "new"
     app.config["SECRET_KEY_FALLBACKS"] = ["test"]
-    assert letters(ask(house, cursor=cursor, count=2)) == "cd"
+    assert letters(house.ask(cursor=cursor, count=2)) == "cd"
     app.config["SECRET_KEY_FALLBACKS"] = []
     error_of(house.get(f"/Users?count=2&cursor={cursor}"), 400, "invalidCursor")
 
@@ -342,7 +324,7 @@ def test_a_cursor_survives_a_new_secret_key(app: Flask, house: Entra) -> None:
 @pytest.mark.parametrize("count", ["x", "1.5", "3", "", "200"])
 def test_the_pages_of_a_cursor_have_one_size(house: Entra, count: str) -> None:
     """RFC 9865 §2.1: a count that is none, or another than the first page's."""
-    cursor = next(walk(house, count=2))["nextCursor"]
+    cursor = next(house.walk(count=2))["nextCursor"]
     answer = house.get(f"/Users?{urlencode({'cursor': cursor, 'count': count})}")
     error_of(answer, 400, "invalidCount")
 
@@ -355,13 +337,13 @@ def test_a_page_has_no_more_than_is_offered(app: Flask, house: Entra) -> None:
         account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
         db.session.add_all(User(account_id=account, username=f"u{n}") for n in range(400))
         db.session.commit()
-    sizes = [len(page["Resources"]) for page in walk(house, count=99999)]
+    sizes = [len(page["Resources"]) for page in house.walk(count=99999)]
     assert sizes == [200, 200, 7]
 
 
 def test_one_way_of_paging_at_a_time(house: Entra) -> None:
     """startIndex 1 is where a cursor begins anyway; any other contradicts it."""
-    assert letters(ask(house, startIndex=1, cursor="", count=2)) == "ab"
+    assert letters(house.ask(startIndex=1, cursor="", count=2)) == "ab"
     assert "startIndex" in error_of(house.get("/Users?startIndex=3&cursor="), 400, "invalidValue")
 
 
@@ -384,11 +366,11 @@ def test_a_search_finds_what_an_address_finds(house: Entra) -> None:
             {"count": 2, "startIndex": 2},
             {"count": 0},
         ):
-            assert search(house, path, **query) == ask(house, path or "/", **query)
+            assert search(house, path, **query) == house.ask(path or "/", **query)
         first = search(house, path, cursor="", count=2)
-        assert letters(first) == letters(ask(house, path or "/", count=2))
+        assert letters(first) == letters(house.ask(path or "/", count=2))
         second = search(house, path, cursor=first["nextCursor"], count=2)
-        assert letters(second) == letters(ask(house, path or "/", count=2, startIndex=3))
+        assert letters(second) == letters(house.ask(path or "/", count=2, startIndex=3))
 
 
 def test_a_search_shows_what_is_asked_for(house: Entra) -> None:
@@ -475,7 +457,7 @@ def test_a_search_leaves_no_entry_and_a_refused_one_does(app: Flask, house: Entr
 @both_databases
 def test_the_root_lists_people_and_groups_each_as_itself(house: Entra) -> None:
     """With its own schemas, type, address, and what it refers to."""
-    page = ask(house, "/")
+    page = house.ask("/")
     assert letters(page) == "abcdefgpqr"
     assert page["totalResults"] == 10
     for shown in page["Resources"]:
@@ -517,9 +499,9 @@ def test_a_filter_is_asked_of_every_type(house: Entra) -> None:
     """Page and count agree, by address and by search, whatever the size of the pages."""
     wrong = {}
     for filter, expected in EVERYWHERE:
-        page = ask(house, "/", filter=filter)
+        page = house.ask("/", filter=filter)
         counted = search(house, filter=filter, count=0)
-        walked = "".join(letters(one) for one in walk(house, "/", filter=filter, count=2))
+        walked = "".join(letters(one) for one in house.walk("/", filter=filter, count=2))
         found = (letters(page), page["totalResults"], counted["totalResults"], walked)
         if found != (expected, len(expected), len(expected), expected):
             wrong[filter] = found
@@ -584,13 +566,13 @@ def test_pages_past_the_end_of_everything_are_empty(house: Entra) -> None:
         ({"count": -1}, (10, 0)),
         ({"count": 99999999999}, (10, 10)),
     ):
-        page = ask(house, "/", **parameters)
+        page = house.ask("/", **parameters)
         assert (page["totalResults"], page["itemsPerPage"]) == expected, parameters
 
 
 def test_the_root_belongs_to_the_token_as_well(house: Entra, other_entra: Entra) -> None:
     """Another account's people and groups are in no list of all types."""
-    found = {one["id"] for one in ask(other_entra, "/")["Resources"]}
+    found = {one["id"] for one in other_entra.ask("/")["Resources"]}
     assert {str(uuid.UUID(int=98)), str(uuid.UUID(int=99))} <= found
     assert not found & {str(key) for key in KEYS.values()}
     error_of(Entra(house.client, "none").post("/.search", {}), 401)
