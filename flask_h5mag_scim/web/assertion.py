@@ -28,6 +28,8 @@ MAX_LENGTH = 8 * 1024
 #: identities live for a day.
 MAX_AGE = 24 * 3600
 
+_API = "api://"
+
 
 class AssertionRefused(Exception):  # noqa: N818, it is a verdict, not a fault
     """The assertion is not one of a workload identity that an account trusts.
@@ -98,12 +100,17 @@ def _application(audience: object, state: State) -> str | None:
     """The application that an assertion is made for, without the host that may follow."""
     if not isinstance(audience, str):
         return None
-    return audience.lower().removesuffix(f"/{urlsplit(state.public_url).netloc.lower()}")
+    host = urlsplit(state.public_url).netloc
+    named = audience.lower().removesuffix(f"/{host.lower()}")
+    # Anything else, like NUL, is no text for a database.
+    return named if oidc.guid(named.removeprefix(_API)) and named.startswith(_API) else None
 
 
 def _check_signature(text: str, header: dict[str, Any], directory: Directory, store: Store) -> None:
     keys = store.keys(directory)
     oidc.check_header(header, key_count=len(keys))
+    if "crit" in header:  # RFC 7515 §4.1.11: no extension is understood here
+        raise SignInError("signature")
     if "kid" in header and header["kid"] not in [key.get("kid") for key in keys]:
         keys = store.keys(directory, force=True)
     try:

@@ -17,6 +17,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Flask
 from joserfc import jws
 from werkzeug.exceptions import Forbidden
@@ -781,6 +783,7 @@ STRANGERS = [
     {"aud": f"{AUDIENCE}/"},
     {"aud": [AUDIENCE]},
     {"aud": ABSENT},
+    {"aud": "\x00"},
     {"sub": OTHER_SUBJECT},
     {"sub": ABSENT},
     {"sub": 5},
@@ -794,6 +797,7 @@ STRANGERS = [
 ]
 
 
+@both_databases
 @pytest.mark.parametrize("claims", STRANGERS)
 def test_who_is_not_trusted_is_refused_without_a_hint(
     app: Flask, issuer: Issuer, claims: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -809,6 +813,15 @@ def test_who_is_not_trusted_is_refused_without_a_hint(
     assert (events(app), events(app, "globex")) == ([], [])
     assert text not in caplog.text
     assert "an assertion from 127.0.0.1 was refused" in caplog.text
+
+
+@both_databases
+def test_half_a_character_is_no_audience(app: Flask, issuer: Issuer) -> None:
+    """JSON can carry it, and a database cannot be asked for it."""
+    trust(app)
+    issuer.forge = lambda header, claims: encode(header, {**claims, "aud": "\ud800"}, b"x")
+    answer = ask_with_assertion(app, issuer.id_token("", TENANT))
+    assert "is not trusted here" in refused(answer, 401, "invalid_client")
 
 
 def test_another_directorys_own_keys_do_not_count(app: Flask, issuer: Issuer) -> None:
@@ -847,9 +860,12 @@ def signed_otherwise(issuer: Issuer, how: str) -> Any:
         return jws.serialize_compact(
             {"alg": "RS512", "kid": "first"}, payload, KEYS[0], algorithms=["RS512"]
         )
-    elif how == "crit":
-        header = {"alg": "RS256", "kid": "first", "crit": ["exp"], "exp": 1}
-        issuer.forge = lambda _, claims: encode(header, claims, b"x")
+    elif how.startswith("crit"):
+        crit: Any = 5 if how == "crit is no list" else ["b64"]
+        header = {"alg": "RS256", "kid": "first", "crit": crit, "b64": True}
+        unsigned = encode(header, json.loads(payload)).rstrip(".")
+        signature = KEYS[0].get_op_key("sign").sign(unsigned.encode(), PKCS1v15(), SHA256())
+        return f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
     elif how == "changed afterwards":
         head, _, signature = good.split(".")
         issuer.claims["exp"] = int(time.time()) + 7200
@@ -870,6 +886,7 @@ def signed_otherwise(issuer: Issuer, how: str) -> Any:
         "jku",
         "RS512",
         "crit",
+        "crit is no list",
         "changed afterwards",
         "kid is no text",
     ],
