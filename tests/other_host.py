@@ -92,6 +92,7 @@ class Crew(db.Model):
     number: Mapped[int] = mapped_column(primary_key=True)
     customer: Mapped[int] = mapped_column(sa.ForeignKey("customer.number"))
     label: Mapped[str] = mapped_column(sa.String(40))
+    code: Mapped[str | None] = mapped_column(sa.Text)
     changed: Mapped[datetime] = mapped_column(sa.DateTime, default=now)
 
     __table_args__ = (sa.UniqueConstraint("customer", "label"),)
@@ -139,7 +140,12 @@ scim = H5magSCIM(
     group=GroupResource(
         Crew,
         account="customer",
-        attributes={"displayName": "label", "meta.lastModified": "changed"},
+        # Under one name, people have a UUID and crews have a text.
+        attributes={
+            "displayName": "label",
+            "externalId": "code",
+            "meta.lastModified": "changed",
+        },
         members=Membership(crew_person, group="crew", user="person"),
     ),
     current_account=lambda: None,

@@ -449,8 +449,13 @@ def test_lists_are_sorted_by_numbers_kinds_ids_and_times(ship: Ship) -> None:
 def test_people_and_crews_with_the_same_numbers_are_not_mixed_up(ship: Ship) -> None:
     """Keys are a type's own: one list of both shows each of them once, in any order."""
     for name in "abc":
-        ship.human(name, externalId=str(uuid.uuid4()))
-        ship.entra.group(f"Crew {name}")
+        oid = str(uuid.uuid4())
+        human = ship.human(name, externalId=oid)
+        crew = ship.entra.group(f"Crew {name}", externalId=oid)
+        (one, other) = ship.entra.ask("/", filter=f'externalId eq "{oid}"')["Resources"]
+        assert (one["id"], other["id"]) == (human["id"], crew["id"])
+        named = ship.entra.ask("/", filter=f'externalId eq "x{name}"', sortBy="externalId")
+        assert named["Resources"] == []
     everything = {
         (one["meta"]["resourceType"], one["id"])
         for path in ("/Users", "/Groups")
