@@ -63,17 +63,21 @@ class World:
             return self.search(cursor=cursor, count=count)
 
     def create_while(self, trouble: Exception) -> TestResponse:
-        """A POST that fails after the user was written."""
+        """A POST that fails after the user was written; the refusal itself is logged."""
+        record, troubles = log.record, [trouble]
 
-        def fail(*args: Any, **options: Any) -> None:
-            raise trouble
+        def fail_once(*args: Any, **options: Any) -> None:
+            if troubles:
+                raise troubles.pop()
+            record(*args, **options)
 
         with self.monkeypatch.context() as patched:
-            patched.setattr(log, "record", fail)
+            patched.setattr(log, "record", fail_once)
             return self.entra.post("/Users", NEW)
 
 
 NEW = {"userName": "new@example.com", "active": True}
+OF_NOBODY = {"displayName": "New", "members": [{"value": str(uuid.uuid4())}]}
 
 Request = Callable[[World], TestResponse]
 
@@ -104,6 +108,7 @@ SCIM_TYPES: list[tuple[int, str, Request]] = [
     (400, "invalidSyntax", lambda w: w.entra.post("/Users", "{")),
     (400, "invalidPath", lambda w: w.patch({"op": "replace", "path": "name[", "value": "x"})),
     (400, "noTarget", lambda w: w.patch({"op": "remove"})),
+    (400, "invalidValue", lambda w: w.entra.post("/Groups", OF_NOBODY)),
     (400, "invalidValue", lambda w: w.patch({"op": "replace", "path": "active", "value": "?"})),
 ]
 
