@@ -167,6 +167,21 @@ def test_groups_on_a_plain_table(ship: Ship) -> None:
     assert ship.scalar(sa.select(sa.func.count()).select_from(Crew)) == 0
 
 
+def test_a_group_is_no_member_where_no_group_is_in_groups(ship: Ship) -> None:
+    """Least of all the person who happens to have its number."""
+    entra, ada = ship.entra, ship.human("ada")["id"]
+    # The customer's machine was first among the people.
+    crew = [entra.group(name)["id"] for name in ("Bridge", "Deck")][-1]
+    assert crew == ada
+    path = f"/Groups/{entra.group('Fleet', members=[{'value': ada}])['id']}"
+    for about in ({"type": "Group"}, {"$ref": f"https://other.example/scim/v2/Groups/{crew}"}):
+        value = [{"value": crew, **about}]
+        answer = entra.patch(path, {"op": "add", "path": "members", "value": value})
+        assert "no User of this account" in error_of(answer, 400, "invalidValue")
+        entra.patch(path, {"op": "remove", "path": "members", "value": value})
+        assert [m["type"] for m in entra.get(path).get_json()["members"]] == ["User"]
+
+
 def test_a_manager_that_is_mapped_is_kept_found_and_cleared(ship: Ship) -> None:
     """``manager.value`` on a key of the host's own; searched by ``manager`` and by its value."""
     boss, ada = ship.human("boss")["id"], ship.human("ada")["id"]
