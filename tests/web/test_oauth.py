@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import hmac
 import json
 import logging
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Flask
+from itsdangerous import URLSafeSerializer
 from joserfc import jws
 from werkzeug.exceptions import Forbidden
 from werkzeug.test import TestResponse
@@ -30,6 +32,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim.records import federation, log, tokens
 from flask_h5mag_scim.records.models import CredentialKind, now
 from flask_h5mag_scim.web import access_tokens, assertion
+from flask_h5mag_scim.web.directory import Store
 
 from ..conftest import PUBLIC_URL, Entra, both_databases, error_of, make_token
 from ..issuer import ABSENT, CLIENT_ID, KEYS, Issuer, encode, new_key, running
@@ -255,6 +258,12 @@ def test_an_odd_header_is_an_unknown_client(app: Flask, header: str) -> None:
     answer = ask(app, headers={"Authorization": header})
     refused(answer, 401, "invalid_client")
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="SCIM"'
+
+
+def test_another_scheme_with_the_same_words_is_not_basic(app: Flask) -> None:
+    """What a header calls user name and password counts in HTTP Basic only."""
+    header = f'Digest username="{client_id(app)}", password="{make_token(app, "acme")}"'
+    refused(ask(app, headers={"Authorization": header}), 401, "invalid_client")
 
 
 def test_one_way_to_authenticate_at_a_time(app: Flask) -> None:
@@ -523,19 +532,18 @@ def test_a_tampered_access_token_opens_nothing(app: Flask, how: str) -> None:
     assert Entra(app.test_client(), text).get("/Users").status_code == 200
 
 
-def test_a_session_cookie_is_no_access_token(app: Flask) -> None:
-    """What the same key signs for another purpose has another salt."""
-    from flask.sessions import SecureCookieSessionInterface
-
+@pytest.mark.parametrize("salt", ["cookie-session", "itsdangerous", "another purpose"])
+def test_what_the_same_key_signs_for_another_purpose_is_no_access_token(
+    app: Flask, salt: str
+) -> None:
+    """A host signs much with its ``SECRET_KEY``, of what people send to it as well."""
     text = granted(ask_with_secret(app, make_token(app, "acme")))
-    with app.test_request_context():
-        read = access_tokens.read(text)
-        assert read is not None
-    signer = SecureCookieSessionInterface().get_signing_serializer(app)
-    assert signer is not None
-    forged = signer.dumps(
-        [read.kind, read.credential_id.hex, read.client_id, int(time.time()) + 9999]
+    claims, _, _ = text.removeprefix(access_tokens.PREFIX).rpartition(".")
+    signer = URLSafeSerializer(
+        "test", salt, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256}
     )
+    forged = signer.dumps(json.loads(base64.urlsafe_b64decode(claims + "==")))
+    assert forged.rpartition(".")[0] == claims
     error_of(Entra(app.test_client(), f"{access_tokens.PREFIX}{forged}").get("/Users"), 401)
 
 
@@ -982,6 +990,17 @@ def test_a_new_key_of_microsofts_is_found(app: Flask, issuer: Issuer) -> None:
     for _ in range(3):
         refused(ask_with_assertion(app, issuer.id_token("", TENANT)), 401, "invalid_client")
     assert issuer.count("keys") == 2
+
+
+def test_a_key_has_to_be_named_where_there_are_several(app: Flask, issuer: Issuer) -> None:
+    """None is tried in the hope that it fits (OpenID Connect Core §10.1)."""
+    trust(app)
+    issuer.header = {"kid": ABSENT}
+    granted(ask_with_assertion(app, issuer.id_token("", TENANT)))
+    issuer.keys = list(KEYS)
+    app.extensions["h5mag_scim"].kept["oidc"] = Store()
+    for _ in range(5):
+        refused(ask_with_assertion(app, issuer.id_token("", TENANT)), 401, "invalid_client")
 
 
 def test_a_directory_that_does_not_answer_is_no_refusal(app: Flask, issuer: Issuer) -> None:
