@@ -173,7 +173,10 @@ PLACES = st.one_of(
     ),
     st.sampled_from(["", "/", "/Schemas", f"/Schemas/{CORE_USER}", "/ResourceTypes/User"]),
     st.sampled_from(["/ServiceProviderConfig", "/Me", "/Bulk", "/.search", "/Users/.search"]),
-    st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=8).map("/{}".format),
+    st.text(
+        st.characters(codec="ascii", categories=["L", "N", "P"], exclude_characters="?#"),
+        max_size=8,
+    ).map("/{}".format),
 )
 VERBS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 HEADER_TEXTS = st.text(
