@@ -110,7 +110,9 @@ class Humans(UserResource):
     """People are marked as gone and never deleted."""
 
     def select(self, account_id: Any) -> sa.Select[Any]:
-        return super().select(account_id).where(Human.gone.is_(None))
+        # An order of the host's own is none of SCIM's business.
+        found = super().select(account_id).where(Human.gone.is_(None))
+        return found.order_by(Human.login.desc())
 
     def delete(self, session: Session, obj: Human) -> None:
         if obj.login == "captain":

@@ -261,7 +261,8 @@ class Resource:
 
     @cached_property
     def _of_account(self) -> sa.Select[Any]:
-        return self.select(sa.bindparam(_ACCOUNT))
+        # An order of the host's own would come before the one that a page is found by.
+        return self.select(sa.bindparam(_ACCOUNT)).order_by(None)
 
     @cached_property
     def columns(self) -> list[Any]:

@@ -233,7 +233,7 @@ class Search:
                 comes_after(expression, nullable, value, later, descending=shape.descending)
             )
         terms = order_by(expression, nullable, [key], descending=shape.descending)
-        return found.order_by(None).order_by(*terms)
+        return found.order_by(*terms)
 
     def _expressions(self, sorts: Sequence[SortKey | None]) -> list[Any]:
         """What each type is sorted by, all of one kind, because they are sorted together."""
@@ -253,9 +253,7 @@ class Search:
     @lru_cache(maxsize=256)  # noqa: B019, a search lives as long as its process
     def _count(self, filters: tuple[Shape | None, ...]) -> sa.Select[Any]:
         counts = [
-            resource.found(shape)
-            .with_only_columns(sa.func.count(), maintain_column_froms=True)
-            .order_by(None)
+            resource.found(shape).with_only_columns(sa.func.count(), maintain_column_froms=True)
             for resource, shape in zip(self.resources, filters, strict=True)
         ]
         if len(counts) == 1:
