@@ -25,8 +25,16 @@ from werkzeug.wrappers import Request, Response
 CLIENT_ID = "3c1f6a34-7c7e-4a0a-9a1e-5b8a7f0c2d11"
 CLIENT_SECRET = "s3cret~with+odd%characters/"
 
+
 #: As the value of a claim: leave it out.
-ABSENT = object()
+class _Absent:
+    """Stands for a claim that is not there; the same in every process that runs tests."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Any = _Absent()
 
 METADATA = ".well-known/openid-configuration"
 

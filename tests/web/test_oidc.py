@@ -12,7 +12,7 @@ from flask_h5mag_scim.web.directory import Connection
 from flask_h5mag_scim.web.oidc import ClaimsRefused
 from flask_h5mag_scim.web.sso import Attempt, safe_next
 
-from ..issuer import CLIENT_ID, CLIENT_SECRET
+from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET
 
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
 OTHER_TENANT = "11111111-2222-3333-4444-555555555555"
@@ -41,8 +41,6 @@ GOOD = {
     "nbf": NOW - 5,
     "exp": NOW + 3600,
 }
-
-ABSENT = object()
 
 
 def check(**changes: Any) -> None:
