@@ -24,7 +24,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from flask_h5mag_scim.records import providers, tokens
-from flask_h5mag_scim.records.models import Mode, now
+from flask_h5mag_scim.records.models import now
 
 from . import create_app, seeding
 from .models import Account, Edition, Magazine, User, db
@@ -178,9 +178,7 @@ def _prepare(password: str) -> str:
         db.session(),
         scim.records,
         account.id,
-        cloud="demo",
-        tenant_id=TENANT_ID,
-        mode=Mode.REDIRECT,
+        providers.Settings("demo", TENANT_ID),
         by="flask demo",
     )
     db.session.commit()

@@ -262,7 +262,7 @@ def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
 @click.option("--tenant", required=True, metavar="GUID", help="The directory (tenant) id.")
 @click.option(
     "--mode",
-    type=click.Choice([mode.value for mode in Mode]),
+    type=click.Choice([Mode.OFF.value, Mode.REDIRECT.value]),
     default=Mode.REDIRECT.value,
     show_default=True,
     help="redirect: people go to Microsoft as soon as they are known. off: passwords.",
@@ -279,15 +279,8 @@ def sso_configure(
             "and H5MAG_SCIM_OIDC_CLIENT_SECRET."
         )
     session, records = state.session, state.scim.records
-    providers.configure(
-        session,
-        records,
-        account_id,
-        cloud=cloud,
-        tenant_id=tenant_id,
-        mode=Mode(mode),
-        by=OPERATOR,
-    )
+    wanted = providers.Settings(cloud, tenant_id, Mode(mode))
+    providers.configure(session, records, account_id, wanted, by=OPERATOR)
     detail = f"{cloud} {tenant_id}, {mode}"
     log.record(session, records, account_id, Event.SSO_IN_FORCE, actor=OPERATOR, detail=detail)
     session.commit()

@@ -19,7 +19,6 @@ from example_app import create_app, load_user, models, seeding
 from example_app.models import Account, Magazine, Team, TeamMember, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import links, providers
-from flask_h5mag_scim.records.models import Mode
 
 from .conftest import both_databases, make_token
 
@@ -101,9 +100,7 @@ def redirect_to_microsoft(app: Flask, slug: str) -> str:
             db.session(),
             scim.records,
             account(slug).id,
-            cloud="global",
-            tenant_id=str(uuid.uuid4()),
-            mode=Mode.REDIRECT,
+            providers.Settings("global", str(uuid.uuid4())),
             by="the test",
         )
         return f"/sso/{row.public_id}/login"

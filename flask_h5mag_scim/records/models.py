@@ -154,7 +154,11 @@ class Mode(StrEnum):
     """How people of an account sign in."""
 
     OFF = "off"
+    #: A button beside the password.
+    BUTTON = "button"
     REDIRECT = "redirect"
+    #: No password opens the account but those of its break-glass owners.
+    REQUIRE = "require"
 
 
 def new_public_id() -> str:
@@ -178,8 +182,30 @@ class IdentityProviderMixin:
     version: Mapped[int] = mapped_column(sa.Integer)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     updated_by: Mapped[str] = mapped_column(sa.String(255), default="")
-    #: When a test sign-in passed with exactly these settings.
+    #: The account's own registration at Microsoft; ``None`` for the host's.
+    client_id: Mapped[str | None] = mapped_column(sa.String(36))
+    #: Encrypted; see :mod:`.vault`.
+    client_secret: Mapped[str | None] = mapped_column(sa.Text)
+    secret_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Whether guests of the directory may sign in.
+    allows_guests: Mapped[bool] = mapped_column(default=True)
+    #: Whether somebody without an object id may be found once by user name.
+    links_by_user_name: Mapped[bool] = mapped_column(default=False)
+    #: After how many hours a session that came from Microsoft ends, whatever happens in it.
+    session_hours: Mapped[int] = mapped_column(sa.SmallInteger, default=12)
+    #: When a test sign-in passed with exactly these settings, and whose it was.
     tested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    tested_by: Mapped[str | None] = mapped_column(sa.String(255))
+    #: Until when *Require* is on trial, and what follows if nobody keeps it; ``None`` for a
+    #: mode that is no trial.
+    trial_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    mode_after_trial: Mapped[str | None] = mapped_column(sa.String(16))
+
+    def mode_at(self, at: datetime) -> Mode:
+        """How people sign in at the time ``at``: a trial that nobody kept is over by itself."""
+        if self.trial_ends_at is not None and at >= self.trial_ends_at:
+            return Mode(self.mode_after_trial or Mode.REDIRECT)
+        return Mode(self.mode)
 
     @declared_attr.directive
     @classmethod
@@ -191,12 +217,44 @@ class IdentityProviderMixin:
 
 
 class UserLinkMixin:
-    """A host user whom this account's SCIM has written at least once."""
+    """What an account knows of a host user beside the host: whether its SCIM has written
+    them, who they are at Microsoft, and which of their sessions are over."""
 
     account_id: Any
     user_id: Any
 
-    provisioned_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    #: When SCIM wrote the user for the first time; ``None`` for one that it never has.
+    provisioned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: The person at Microsoft: a directory and an object id in it, both or neither.
+    tenant_id: Mapped[str | None] = mapped_column(sa.String(36))
+    oid: Mapped[str | None] = mapped_column(sa.String(36))
+    linked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Sessions that began under a smaller number are over.
+    session_epoch: Mapped[int] = mapped_column(sa.Integer, default=0)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Any, ...]:
+        return (sa.UniqueConstraint("account_id", "tenant_id", "oid"),)
+
+
+class BreakGlassMixin:
+    """Somebody who keeps the password when an account requires Microsoft."""
+
+    account_id: Any
+    user_id: Any
+
+    named_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
+    named_by: Mapped[str] = mapped_column(sa.String(255), default="")
+
+
+class AccountStateMixin:
+    """What the extension knows of an account as a whole. Without a row, nothing yet."""
+
+    account_id: Any
+
+    #: Sessions that began under a smaller number are over.
+    session_epoch: Mapped[int] = mapped_column(sa.Integer, default=0)
 
 
 class GroupVersionMixin:
@@ -247,6 +305,8 @@ class Records:
     FederatedCredential: type[FederatedCredentialMixin]
     IdentityProvider: type[IdentityProviderMixin]
     UserLink: type[UserLinkMixin]
+    BreakGlass: type[BreakGlassMixin]
+    AccountState: type[AccountStateMixin]
     GroupVersion: type[GroupVersionMixin]
     LogEntry: type[LogEntryMixin]
 
@@ -316,6 +376,14 @@ def declare(db: Any, *, account: type[Any], user: type[Any], group: type[Any]) -
     def of_account(**options: Any) -> Any:
         return mapped_column(sa.ForeignKey(account_key, ondelete="CASCADE"), **options)
 
+    def of_user() -> dict[str, Any]:
+        return {
+            "account_id": of_account(primary_key=True),
+            "user_id": mapped_column(
+                sa.ForeignKey(user_key, ondelete="CASCADE"), primary_key=True, index=True
+            ),
+        }
+
     def model(name: str, table: str, mixin: type[Any], **columns: Any) -> Any:
         namespace = {**shared, "__tablename__": table, **columns}
         return type(name, (mixin, db.Model), namespace)
@@ -335,14 +403,13 @@ def declare(db: Any, *, account: type[Any], user: type[Any], group: type[Any]) -
             IdentityProviderMixin,
             account_id=of_account(),
         ),
-        UserLink=model(
-            "SCIMUser",
-            "scim_user",
-            UserLinkMixin,
+        UserLink=model("SCIMUser", "scim_user", UserLinkMixin, **of_user()),
+        BreakGlass=model("SCIMBreakGlass", "scim_break_glass", BreakGlassMixin, **of_user()),
+        AccountState=model(
+            "SCIMAccount",
+            "scim_account",
+            AccountStateMixin,
             account_id=of_account(primary_key=True),
-            user_id=mapped_column(
-                sa.ForeignKey(user_key, ondelete="CASCADE"), primary_key=True, index=True
-            ),
         ),
         GroupVersion=model(
             "SCIMGroup",

@@ -5,12 +5,43 @@ Nothing here commits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from . import accounts
 from .models import IdentityProviderMixin, Mode, ProviderState, Records, new_public_id, now
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an admin chooses; two rows with the same settings are the same."""
+
+    cloud: str
+    #: In lower case.
+    tenant_id: str
+    mode: Mode = Mode.REDIRECT
+    client_id: str | None = None
+    #: Encrypted.
+    client_secret: str | None = None
+    secret_expires_at: datetime | None = None
+    allows_guests: bool = True
+    links_by_user_name: bool = False
+    session_hours: int = 12
+
+    @classmethod
+    def of(cls, row: IdentityProviderMixin) -> Settings:
+        """Those that are stored in a row."""
+        values = {each.name: getattr(row, each.name) for each in fields(cls)}
+        return cls(**{**values, "mode": Mode(row.mode)})
+
+    @property
+    def directory(self) -> tuple[str, str]:
+        """Whose people may come in; with another one, every session is over."""
+        return self.cloud, self.tenant_id
 
 
 def load(
@@ -65,10 +96,8 @@ def save(
     session: Session,
     records: Records,
     account_id: Any,
+    wanted: Settings,
     *,
-    cloud: str,
-    tenant_id: str,
-    mode: Mode,
     by: str,
 ) -> IdentityProviderMixin:
     """Store settings beside those in force, to take over when a test sign-in passes.
@@ -77,13 +106,12 @@ def save(
     drop the pending ones). The caller reads from ``state`` which it got.
     """
     current, waiting = load(session, records, account_id)
-    wanted = (cloud, tenant_id, str(mode))
-    if current is not None and _settings(current) == wanted:
+    if current is not None and Settings.of(current) == wanted:
         if waiting is not None:
             session.delete(waiting)
             session.flush()
         return current
-    if waiting is not None and _settings(waiting) == wanted:
+    if waiting is not None and Settings.of(waiting) == wanted:
         return waiting
     version = 1 + max((row.version for row in (current, waiting) if row), default=0)
     if waiting is None:
@@ -92,28 +120,40 @@ def save(
         waiting.public_id = current.public_id if current is not None else new_public_id()
         waiting.state = ProviderState.PENDING
         session.add(waiting)
-    waiting.cloud, waiting.tenant_id, waiting.mode = wanted
+    for each in fields(wanted):
+        value = getattr(wanted, each.name)
+        setattr(waiting, each.name, str(value) if isinstance(value, Mode) else value)
+    waiting.trial_ends_at = waiting.mode_after_trial = None
     waiting.version = version
-    waiting.tested_at = None
+    waiting.tested_at = waiting.tested_by = None
     waiting.updated_at, waiting.updated_by = now(), by[:255]
     session.flush()
     return waiting
 
 
 def put_in_force(session: Session, records: Records, row: IdentityProviderMixin) -> None:
-    """Let ``row`` serve from the next sign-in on; what it replaces is gone."""
+    """Let ``row`` serve from the next sign-in on; what it replaces is gone.
+
+    When it is another directory, all sessions of the account are over.
+    """
     if row.state == ProviderState.IN_FORCE:
         return
     current = in_force(session, records, row.account_id)
     if current is not None:
+        if Settings.of(current).directory != Settings.of(row).directory:
+            accounts.end_sessions(session, records, row.account_id)
         session.delete(current)
         session.flush()
     row.state = ProviderState.IN_FORCE
     session.flush()
 
 
-def passed(session: Session, records: Records, row: IdentityProviderMixin, *, version: int) -> bool:
+def passed(
+    session: Session, records: Records, row: IdentityProviderMixin, *, version: int, by: str
+) -> bool:
     """A test sign-in passed with this version of the settings: they are in force from now on.
+
+    :param by: whose test it was, as Flask-Login names people.
 
     ``False``, and nothing happens, when somebody changed them during the test.
     """
@@ -122,7 +162,7 @@ def passed(session: Session, records: Records, row: IdentityProviderMixin, *, ve
     result: Any = session.execute(
         sa.update(Provider)
         .where(Provider.id == row.id, Provider.version == version)
-        .values(tested_at=now())
+        .values(tested_at=now(), tested_by=by[:255])
         .execution_options(synchronize_session=False)
     )
     if not result.rowcount:
@@ -133,23 +173,18 @@ def passed(session: Session, records: Records, row: IdentityProviderMixin, *, ve
 
 
 def configure(
-    session: Session,
-    records: Records,
-    account_id: Any,
-    *,
-    cloud: str,
-    tenant_id: str,
-    mode: Mode,
-    by: str,
+    session: Session, records: Records, account_id: Any, wanted: Settings, *, by: str
 ) -> IdentityProviderMixin:
     """The operator's way: settings in force at once, without a test."""
-    row = save(session, records, account_id, cloud=cloud, tenant_id=tenant_id, mode=mode, by=by)
+    row = save(session, records, account_id, wanted, by=by)
     put_in_force(session, records, row)
     return row
 
 
 def switch_off(session: Session, records: Records, account_id: Any, *, by: str) -> bool:
     """End the redirect and drop pending settings. Says whether there was something.
+
+    Then all sessions of the account are over: whoever came from Microsoft came by what is off.
 
     The directory and the sign-on address stay known, for the day it is switched on again.
     """
@@ -158,13 +193,11 @@ def switch_off(session: Session, records: Records, account_id: Any, *, by: str) 
     if waiting is not None:
         session.delete(waiting)
     if current is not None and current.mode != Mode.OFF:
-        current.mode = Mode.OFF
+        accounts.end_sessions(session, records, account_id)
+        current.mode = str(Mode.OFF)
+        current.trial_ends_at = current.mode_after_trial = None
         current.version += 1
         current.updated_at, current.updated_by = now(), by[:255]
         changed = True
     session.flush()
     return changed
-
-
-def _settings(row: IdentityProviderMixin) -> tuple[str, str, str]:
-    return row.cloud, row.tenant_id, row.mode

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, abort, current_app, redirect, request, session, url_for
 from flask_login import current_user
 
+from ..records import log
 from ..state import get_state
 from .texts import say
 
@@ -114,3 +115,10 @@ def actor() -> str:
     if isinstance(user, resource.model):
         return str(resource.value(user, "userName") or user.get_id())
     return str(user.get_id())
+
+
+def log_event(account: Any, event: log.Event, *, detail: str | None = None) -> None:
+    """An entry in the account's log about what the signed-in person did. Does not commit."""
+    state = get_state()
+    key = state.scim.account_key(account)
+    log.record(state.session, state.scim.records, key, event, actor=actor(), detail=detail)

@@ -6,7 +6,7 @@ import re
 import secrets
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,20 +28,18 @@ from flask_login import user_logged_in
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
-from ..config import tenant_id
 from ..records import federation, locks, log, providers, tokens
 from ..records.models import (
     FederatedCredentialMixin,
-    IdentityProviderMixin,
     LogEntryMixin,
     Mode,
-    ProviderState,
     TokenMixin,
     TokenState,
     now,
 )
 from ..state import State, get_app, get_state
-from . import access_tokens, forms, oauth, oidc
+from . import access_tokens, forms, oauth, oidc, sso_settings
+from .sso_settings import SSOForm
 from .texts import TEXTS, ago, ahead, say, say_html, span
 
 blueprint = Blueprint(
@@ -65,40 +63,6 @@ def register(app: Flask, state: State) -> None:
     """Add the page at its prefix and note when people sign in."""
     app.register_blueprint(blueprint, url_prefix=state.config.page_url_prefix)
     user_logged_in.connect(forms.note_login, app)
-
-
-@dataclass(frozen=True)
-class SSOForm:
-    """What stands in the single sign-on part of the form."""
-
-    provider: str
-    directory: str
-    cloud: str
-
-    @classmethod
-    def sent(cls) -> SSOForm | None:
-        """What this request sent; ``None`` when it has no single sign-on part."""
-        if "sso_provider" not in request.form:
-            return None
-        return cls(
-            provider=request.form["sso_provider"],
-            directory=request.form.get("directory", "").strip()[:200],
-            cloud=request.form.get("cloud", "global"),
-        )
-
-    @classmethod
-    def stored(
-        cls, in_force: IdentityProviderMixin | None, pending: IdentityProviderMixin | None
-    ) -> SSOForm:
-        """The settings as they were saved last."""
-        row = pending or in_force
-        if row is None:
-            return cls(provider="none", directory="", cloud="global")
-        return cls(
-            provider="none" if row.mode == Mode.OFF else "microsoft",
-            directory=row.tenant_id,
-            cloud=row.cloud,
-        )
 
 
 @dataclass(frozen=True)
@@ -171,7 +135,7 @@ def generate() -> BaseResponse:
         problems = {"token": say("generate.full")}
         return _page(account, Answer(problems=problems, sso=SSOForm.sent(), status=409))
     draft, text = tokens.issue(state.session, records, key, created_by=forms.actor())
-    _log(account, log.Event.TOKEN_GENERATED, detail=draft.called)
+    forms.log_event(account, log.Event.TOKEN_GENERATED, detail=draft.called)
     # Made before the commit: afterwards somebody else may discard the draft, and the text
     # would be lost with the page.
     page = _page(account, Answer(draft=draft, text=text, sso=SSOForm.sent()))
@@ -197,13 +161,15 @@ def save() -> BaseResponse:
             return _page(account, answer)
         if not _activate(account, token, answer):
             token = None
-    if answer.sso is not None and request.form.get("sso_version", _sso_version(account)) != (
-        _sso_version(account)
-    ):
+    if answer.sso is not None and request.form.get(
+        "sso_version", sso_settings.version(account)
+    ) != (sso_settings.version(account)):
         answer.problems["sso_provider"] = say("sso.changed")
         answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:
-        _save_sso(account, answer.sso, answer)
+        saved = sso_settings.save(account, answer.sso)
+        answer.problems |= saved.problems
+        answer.done += saved.done
     state.session.commit()
     if token is not None:
         signals.tell(signals.token_issued, get_app(), account=account, token=token)
@@ -220,7 +186,7 @@ def discard() -> BaseResponse:
     key = state.scim.account_key(account)
     if not tokens.discard_drafts(state.session, state.scim.records, key):
         return _to_page()
-    _log(account, log.Event.TOKEN_DISCARDED)
+    forms.log_event(account, log.Event.TOKEN_DISCARDED)
     state.session.commit()
     return _to_page("discarded")
 
@@ -247,7 +213,7 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
     if not _others(account, token) and typed != token.fingerprint:
         return _revoke_page(account, token, typed=typed)
     tokens.revoke(token)
-    _log(account, log.Event.TOKEN_REVOKED, detail=token.called)
+    forms.log_event(account, log.Event.TOKEN_REVOKED, detail=token.called)
     state = get_state()
     state.session.commit()
     signals.tell(signals.token_revoked, get_app(), account=account, token=token)
@@ -266,12 +232,6 @@ def _require_writer() -> Any:
     forms.check_csrf()
     locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
     return account
-
-
-def _log(account: Any, event: log.Event, *, detail: str | None = None) -> None:
-    state = get_state()
-    key = state.scim.account_key(account)
-    log.record(state.session, state.scim.records, key, event, actor=forms.actor(), detail=detail)
 
 
 def _to_page(*done: str) -> BaseResponse:
@@ -332,7 +292,7 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     except tokens.TokenError as error:
         answer.problems["token"] = str(error)
         return False
-    _log(account, log.Event.TOKEN_SAVED, detail=token.called)
+    forms.log_event(account, log.Event.TOKEN_SAVED, detail=token.called)
     answer.done.append("token")
     return True
 
@@ -352,65 +312,6 @@ def _lifetimes() -> list[Lifetime]:
         else Lifetime(f"{length.total_seconds():.0f}", span(length), length)
         for length in lengths
     ]
-
-
-def _sso_version(account: Any) -> str:
-    """What the stored settings are, so that a form made of older ones is noticed: pressing
-    Save for a token must not undo what somebody else has set meanwhile."""
-    state = get_state()
-    key = state.scim.account_key(account)
-    rows = providers.load(state.session, state.scim.records, key)
-    return ".".join(f"{row.id.hex}:{row.version}:{row.state}" if row else "" for row in rows)
-
-
-def _save_sso(account: Any, sso: SSOForm, answer: Answer) -> None:
-    """Store the single sign-on settings, or say beside each field what is wrong."""
-    state = get_state()
-    records, key = state.scim.records, state.scim.account_key(account)
-    match sso.provider:
-        case "none":
-            if providers.switch_off(state.session, records, key, by=forms.actor()):
-                _log(account, log.Event.SSO_OFF)
-                answer.done.append("sso-off")
-        case "microsoft" if not state.config.has_registration:
-            email = state.config.support_email
-            answer.problems["sso_provider"] = say("provider.unregistered", email=email)
-        case "microsoft":
-            try:
-                tenant_id(sso.directory)
-            except ValueError as wrong:
-                answer.problems["directory"] = str(wrong)
-            if sso.cloud not in state.config.oidc_clouds:
-                answer.problems["cloud"] = say("cloud.unknown")
-            if not answer.problems.keys() & {"directory", "cloud"}:
-                _save_microsoft(account, sso, answer)
-        case _:
-            answer.problems["sso_provider"] = say("provider.unknown")
-
-
-def _save_microsoft(account: Any, sso: SSOForm, answer: Answer) -> None:
-    state = get_state()
-    records, key = state.scim.records, state.scim.account_key(account)
-
-    def versions() -> set[tuple[Any, int]]:
-        rows = providers.load(state.session, records, key)
-        return {(row.id, row.version) for row in rows if row is not None}
-
-    before = versions()
-    row = providers.save(
-        state.session,
-        records,
-        key,
-        cloud=sso.cloud,
-        tenant_id=sso.directory.lower(),
-        mode=Mode.REDIRECT,
-        by=forms.actor(),
-    )
-    if versions() == before:
-        return
-    _log(account, log.Event.SSO_SAVED, detail=f"{row.tenant_id} ({row.cloud})")
-    is_pending = row.state == ProviderState.PENDING
-    answer.done.append("sso-pending" if is_pending else "sso-saved")
 
 
 # -- what the page shows -----------------------------------------------------------------
@@ -582,12 +483,14 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         expires=request.form.get("expires", lifetimes[0].value),
         sso=sso,
         # What was typed belongs to the settings that were there when it was typed.
-        sso_version=request.form.get("sso_version", "") if answer.sso else _sso_version(account),
+        sso_version=request.form.get("sso_version", "")
+        if answer.sso
+        else sso_settings.version(account),
         redirecting=redirecting,
         pending=pending,
         testable=pending or redirecting,
         has_registration=config.has_registration,
-        clouds=_clouds(config.oidc_clouds, sso.cloud),
+        clouds=sso_settings.clouds(config.oidc_clouds, sso.cloud),
         redirect_uri=oidc.redirect_uri(state),
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
         attributes=attributes,
@@ -608,15 +511,6 @@ def _account_url() -> str | None:
     if not parent or adapter is None or not adapter.test(parent, "GET"):
         return None
     return f"{request.script_root}{parent}"
-
-
-def _clouds(clouds: Mapping[str, str], chosen: str) -> dict[str, str]:
-    """The clouds in the list, with the words for them.
-
-    One that was chosen and is not configured any more stays in it, so that a Save does not
-    silently choose another.
-    """
-    return {name: TEXTS.get(f"cloud.{name}", name) for name in (*clouds, chosen)}
 
 
 def _revoke_page(account: Any, token: TokenMixin, *, typed: str | None = None) -> BaseResponse:

@@ -408,7 +408,9 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
             raise SignInError("changed")
         provider, account = found
         was_pending = provider.state == ProviderState.PENDING
-        if not providers.passed(state.session, scim.records, provider, version=attempt.version):
+        if not providers.passed(
+            state.session, scim.records, provider, version=attempt.version, by=attempt.user
+        ):
             raise SignInError("changed")
     except SignInError as refusal:
         return _fail_test(account, tenant_id, refusal)

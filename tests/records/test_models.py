@@ -25,6 +25,8 @@ TABLES = {
     "scim_identity_provider",
     "scim_user",
     "scim_group",
+    "scim_break_glass",
+    "scim_account",
     "scim_log",
 }
 

@@ -276,9 +276,7 @@ def configure(
             db.session,
             scim.records,
             _account(slug),
-            cloud="global",
-            tenant_id=tenant,
-            mode=mode,
+            providers.Settings("global", tenant, mode),
             by="x",
         )
         db.session.commit()
@@ -1342,12 +1340,7 @@ def test_copy_and_hide_appear_with_javascript_only(owner: Admin) -> None:
 def test_the_catalogue_has_every_text() -> None:
     """Each key that code and templates name exists, each event has words, none is left over."""
     folder = Path(flask_h5mag_scim.__file__).parent
-    sources = [folder / "web" / name for name in ("forms.py", "pages.py", "texts.py")]
-    sources += [
-        path
-        for path in (folder / "templates" / "h5mag_scim").glob("*.html")
-        if not path.name.startswith("sso_")
-    ]
+    sources = [*(folder / "web").glob("*.py"), *(folder / "templates").rglob("*.html")]
     code = "\n".join(path.read_text() for path in sources)
     named = set(re.findall(r"""say(?:_html)?\(\s*["']([a-z_.]+)["']\s*[,)]""", code))
     assert named <= set(texts.TEXTS), named - set(texts.TEXTS)

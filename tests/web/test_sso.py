@@ -122,15 +122,14 @@ class World:
         mode: Mode = Mode.REDIRECT,
         cloud: str = "test",
         save: Callable[..., Any] = providers.configure,
+        **settings: Any,
     ) -> str:
         with self.app.app_context():
             row = save(
                 db.session,
                 scim.records,
                 account or self.acme,
-                cloud=cloud,
-                tenant_id=tenant,
-                mode=mode,
+                providers.Settings(cloud, tenant, mode, **settings),
                 by="test",
             )
             db.session.commit()
