@@ -59,3 +59,41 @@ def test_the_same_member_added_at_once_is_in_once(entra: Entra) -> None:
     assert {answer.status_code for answer in answers} == {204}
     members = entra.get(f"/Groups/{group['id']}").get_json()["members"]
     assert [member["value"] for member in members] == [user["id"]]
+
+
+def change(group: dict[str, Any], op: str, users: list[dict[str, Any]]) -> Any:
+    """A task that adds users to a group, or removes them."""
+    operation = {"op": op, "path": "members", "value": [{"value": u["id"]} for u in users]}
+    return lambda entra: entra.patch(f"/Groups/{group['id']}", operation)
+
+
+def delete(path: str) -> Any:
+    return lambda entra: entra.delete(path)
+
+
+@both_databases
+def test_people_leave_groups_while_they_are_deleted(entra: Entra) -> None:
+    """As at the end of a project: no request waits for one that waits for it."""
+    for n in range(8):
+        users = [entra.user(f"user{n}.{i}") for i in range(4)]
+        groups = [entra.group(f"Group {n}.{i}") for i in range(3)]
+        for group in groups:
+            change(group, "add", users)(entra)
+        tasks = [delete(f"/Users/{user['id']}") for user in users[:2]]
+        tasks += [change(group, "remove", users) for group in groups]
+        answers = at_once(entra, tasks)
+        assert {answer.status_code for answer in answers} == {204}
+
+
+@both_databases
+def test_people_and_their_groups_are_deleted_at_once(entra: Entra) -> None:
+    """Whichever comes first, the other finds less to do."""
+    for n in range(8):
+        users = [entra.user(f"user{n}.{i}") for i in range(3)]
+        groups = [entra.group(f"Group {n}.{i}") for i in range(3)]
+        for group in groups:
+            change(group, "add", users)(entra)
+        tasks = [delete(f"/Users/{user['id']}") for user in users]
+        tasks += [delete(f"/Groups/{group['id']}") for group in groups]
+        answers = at_once(entra, tasks)
+        assert {answer.status_code for answer in answers} == {204}

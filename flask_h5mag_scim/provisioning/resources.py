@@ -281,11 +281,19 @@ class Resource:
 
     @cached_property
     def _entity_by_key(self) -> sa.Select[Any]:
-        return (
-            self._of_account.where(self.key_attribute == sa.bindparam(_KEY))
-            .with_for_update(of=self.model)
-            .execution_options(populate_existing=True)
+        return self._of_account.where(self.key_attribute == sa.bindparam(_KEY)).execution_options(
+            populate_existing=True
         )
+
+    @cached_property
+    def _entity_to_change(self) -> sa.Select[Any]:
+        # Its key stays, so that others may refer to it meanwhile: two groups that are put
+        # into each other would else wait for each other.
+        return self._entity_by_key.with_for_update(of=self.model, key_share=True)
+
+    @cached_property
+    def _entity_to_delete(self) -> sa.Select[Any]:
+        return self._entity_by_key.with_for_update(of=self.model)
 
     @property
     def keys(self) -> sa.Select[Any]:
@@ -351,16 +359,18 @@ class Resource:
             raise self.not_found(id)
         return row
 
-    def get(self, session: Session, account_id: Any, id: str) -> Any:
+    def get(self, session: Session, account_id: Any, id: str, *, deleting: bool = False) -> Any:
         """One resource as an entity, locked until the transaction ends.
 
+        :param deleting: whether nobody may refer to it any more either.
         :raises NotFound: also for another account's id.
         """
         key = self.parse_id(id)
         obj = None
         if key is not None:
             parameters = {_ACCOUNT: account_id, _KEY: key}
-            obj = session.scalar(self._entity_by_key, parameters)
+            statement = self._entity_to_delete if deleting else self._entity_to_change
+            obj = session.scalar(statement, parameters)
         if obj is None:
             raise self.not_found(id)
         return obj

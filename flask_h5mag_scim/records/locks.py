@@ -27,8 +27,8 @@ def lock_account(session: Session, account: type[Any], account_id: Any) -> None:
     """Let one request at a time change the tokens and settings of an account.
 
     How many tokens are active, and which settings are the newest, is read before it is
-    decided; the lock holds until the transaction ends. Of SCIM's requests, only one that
-    takes an owner away waits for it.
+    decided; the lock holds until the transaction ends. Of SCIM's requests, only those wait
+    for it that take an owner away or put a group into a group.
     """
     begin_write(session, account)
     key = sa.inspect(account).primary_key[0]

@@ -39,8 +39,10 @@ def raise_where(session: Session, records: Records, group: sa.Column[Any], condi
     :param group: the table's column with the group's key.
     :param condition: which of its rows; for example those of a user who is about to go.
     """
-    # In one order, so that two deletions do not wait for each other.
-    _upsert(session, _table(records), sa.select(group).where(condition).distinct().order_by(group))
+    # The association's rows first, as a change of a group's members takes them, and the versions
+    # in one order, so that no two requests wait for each other.
+    there = sa.select(group).where(condition).with_for_update().subquery().c[0]
+    _upsert(session, _table(records), sa.select(there).distinct().order_by(there))
 
 
 def forget(session: Session, records: Records, group_id: Any) -> None:

@@ -64,20 +64,21 @@ def delete(exchange: Exchange) -> Answer:
     """DELETE (§3.6)."""
     resource, session = exchange.resource, exchange.session
     records = exchange.state.scim.records
-    obj, _ = _held(exchange)
+    obj, _ = _held(exchange, deleting=True)
     key = resource.key(obj)
     if isinstance(resource, UserResource):
         links.forget(session, records, key)
-    else:
-        versions.forget(session, records, key)
     for group, condition in resource.memberships(key):
         versions.raise_where(session, records, group, condition)
     change = resource.remove(session, obj)
+    if isinstance(resource, GroupResource):
+        # After the members' rows, which others take first.
+        versions.forget(session, records, key)
     journal.record(exchange, change, 204)
     return Answer(204, changes=[(exchange, change)])
 
 
-def _held(exchange: Exchange) -> tuple[Any, bool]:
+def _held(exchange: Exchange, *, deleting: bool = False) -> tuple[Any, bool]:
     """The resource of the address as an entity, which nobody else changes from here on, and
     whether it is a user that was the application's own until now.
 
@@ -86,7 +87,7 @@ def _held(exchange: Exchange) -> tuple[Any, bool]:
     """
     resource, session = exchange.resource, exchange.session
     locks.begin_write(session, resource.model)
-    obj = resource.get(session, exchange.account_id, exchange.id)
+    obj = resource.get(session, exchange.account_id, exchange.id, deleting=deleting)
     _require_known(exchange, obj)
     if not isinstance(resource, UserResource):
         return obj, False
