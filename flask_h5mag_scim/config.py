@@ -250,6 +250,11 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
             "'https://app.h5mag.com': the provisioning URL and the redirect URI are made "
             "from it and never from the Host header."
         )
+    if not development and not values.get("SECRET_KEY"):
+        raise ConfigurationError(
+            "Set SECRET_KEY before the blueprint is registered: sign-ins, access tokens and the "
+            "cursors of lists are signed with it."
+        )
     if (config.oidc_client_id is None) != (config.oidc_client_secret is None):
         raise ConfigurationError(
             f"Set both {PREFIX}OIDC_CLIENT_ID and {PREFIX}OIDC_CLIENT_SECRET, or neither: "

@@ -125,11 +125,16 @@ def test_prefixes_do_not_overlap(prefixes: dict[str, str]) -> None:
     assert started(URL_PREFIX="/scim", SSO_URL_PREFIX="/scimsso").url_prefix == "/scim"
 
 
-def test_the_public_address_is_needed_outside_of_development() -> None:
-    """Otherwise the Host header would decide where tokens and people are sent."""
+def test_the_public_address_and_a_secret_are_needed_outside_of_development() -> None:
+    """Otherwise the Host header would decide where tokens and people are sent, and the first
+    signature would be an internal error."""
     with pytest.raises(ConfigurationError, match="Set H5MAG_SCIM_PUBLIC_URL"):
         read({}, development=False)
-    assert read({"H5MAG_SCIM_PUBLIC_URL": "https://a.example"}, development=False)
+    public = {"H5MAG_SCIM_PUBLIC_URL": "https://a.example"}
+    assert read({**public, "SECRET_KEY": "x"}, development=False)
+    for key in ({}, {"SECRET_KEY": ""}, {"SECRET_KEY": None}):
+        with pytest.raises(ConfigurationError, match="Set SECRET_KEY before"):
+            read({**public, **key}, development=False)
     for setting in ("TESTING", "DEBUG"):
         app = Flask(__name__)
         app.config.update({"SQLALCHEMY_DATABASE_URI": "sqlite://", setting: True})
