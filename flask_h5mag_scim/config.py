@@ -270,6 +270,7 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
         if (one + "/").startswith(other + "/"):
             raise ConfigurationError(
                 f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page, "
+    sso_rate_limit: int = _value(300, _positive)
                 "SSO and OAuth prefixes different first parts."
             )
     unknown = sorted(key for key in values if key.startswith(PREFIX) and key not in known)

@@ -133,6 +133,7 @@ class H5magSCIM:
         - ``H5MAG_SCIM_OIDC_CLIENT_ID``, ``H5MAG_SCIM_OIDC_CLIENT_SECRET``: the host's
           registration at Microsoft
         - ``H5MAG_SCIM_OIDC_CLOUDS``: more clouds, name to authority
+        - ``H5MAG_SCIM_SSO_RATE_LIMIT`` (``300``), sign-ins a minute from one address
         - ``H5MAG_SCIM_CORS_ORIGINS``: origins whose scripts may use the SCIM addresses
 
         :raises flask_h5mag_scim.config.ConfigurationError: when one of them is wrong.

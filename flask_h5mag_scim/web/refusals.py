@@ -17,6 +17,8 @@ class Message:
     title: str
     text: str
     can_try_again: bool = True
+    #: What the button says that tries again.
+    again: str = "Try again"
 
 
 #: OAuth error codes that pass by themselves (RFC 6749 §4.1.2.1).
@@ -30,6 +32,7 @@ STATUS: Mapping[str, int] = MappingProxyType(
     {
         "state": 400,
         "request": 400,
+        "circles": 200,
         "discovery": 503,
         "metadata": 503,
         "keys": 503,
@@ -115,6 +118,19 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             "This sign-in address is not complete",
             "Something on the way from Microsoft to H5mag changed it. Nothing has changed here. "
             "Please start again.",
+        ),
+        "circles": Message(
+            "Sign in with Microsoft",
+            "You were sent to Microsoft several times within two minutes without getting any "
+            "further, so H5mag waits for you now. If signing in does not end in H5mag, allow "
+            "cookies for this site, or give the reference to your IT administrator.",
+            again="Sign in with Microsoft",
+        ),
+        "rate": Message(
+            "Too many sign-ins at once",
+            "More people than usual are signing in from your network. Please wait a minute and "
+            "then reload this page.",
+            can_try_again=False,
         ),
         "changed": Message(
             "The settings changed while you were signing in",

@@ -36,7 +36,7 @@ from ..records import links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..signals import sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
-from . import directory, forms, oidc, refusals
+from . import directory, forms, limits, oidc, refusals
 from .directory import SignInError
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
@@ -51,6 +51,7 @@ MAX_ATTEMPTS_SIZE = 1800
 MAX_PARAMETER = 4096
 
 _ATTEMPTS = "_h5mag_scim_sso"
+_OTHER_TABS = "_h5mag_scim_sso_tabs"
 _RESULT = "_h5mag_scim_sso_test"
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _LOCAL_PATH = re.compile(
@@ -59,8 +60,11 @@ _LOCAL_PATH = re.compile(
 
 
 def register(app: Flask, state: State) -> None:
-    """Hang the routes in, and make this application's store of metadata and keys."""
+    """Hang the routes in, and make this application's stores: of metadata and keys, and of
+    who signs in how often.
+    """
     state.kept["oidc"] = directory.Store()
+    state.kept["sso_rate"] = limits.RateLimit(state.config.sso_rate_limit)
     app.register_blueprint(blueprint, url_prefix=state.config.sso_url_prefix)
 
 
@@ -137,6 +141,26 @@ def _take(state: str) -> Attempt | None:
     return found
 
 
+def _keep_other_tabs(attempts: list[Attempt], user: Any) -> None:
+    """Remember of sign-ins that another tab began where they were to end, and nothing else."""
+    if attempts:
+        rows = [[each.state, each.next, each.at] for each in attempts]
+        session[_OTHER_TABS] = {"user": user.get_id(), "rows": rows}
+
+
+def _take_other_tab(state: str) -> str | None:
+    """Where to go on when a tab comes back after another one signed the person in."""
+    kept = session.get(_OTHER_TABS)
+    if kept is None or not current_user.is_authenticated:
+        return None
+    now = int(time.time())
+    found = [row for row in kept["rows"] if row[0] == state and 0 <= now - row[2] <= MAX_DURATION]
+    if not found or kept["user"] != current_user.get_id():
+        return None
+    session[_OTHER_TABS] = {**kept, "rows": [row for row in kept["rows"] if row[0] != state]}
+    return page_after_login(found[0][1]) or f"{request.script_root}/"
+
+
 def _begin(
     provider: IdentityProviderMixin,
     *,
@@ -205,6 +229,22 @@ def _refuse_head() -> None:
         abort(405)
 
 
+@blueprint.before_request
+def _limit_rate() -> ResponseReturnValue | None:
+    # Before a state is looked at: who waits and reloads comes in with the same answer.
+    if request.endpoint not in (f"{blueprint.name}.login", f"{blueprint.name}.callback"):
+        return None
+    who = limits.subscriber(request.remote_addr)
+    if who is None:
+        return None
+    seconds = get_state().kept["sso_rate"].wait(f"{request.endpoint} {who}")
+    if not seconds:
+        return None
+    current_app.logger.warning("sign-in with Microsoft: too many from %s", who)
+    body, status = _page("rate", status=429)
+    return body, status, {"Retry-After": str(seconds)}
+
+
 blueprint.after_request(forms.secure_headers)
 
 
@@ -230,12 +270,16 @@ def login(public_id: str) -> ResponseReturnValue:
         parameters["login_hint"] = hint
     try:
         _check_serves(provider, account)
-        return _begin(provider, purpose="login", next=target or "", **parameters)
+        if not again and limits.goes_in_circles():
+            raise SignInError("circles")
+        response = _begin(provider, purpose="login", next=target or "", **parameters)
     except SignInError as refusal:
         # Anybody can ask for this address, so the customer's log does not tell of it.
         reference = _reference()
         _note(refusal, reference, account=key)
         return _page(refusal.reason, reference=reference, public_id=public_id, next=target)
+    limits.note_departure(clicked=again)
+    return response
 
 
 @blueprint.get("/callback")
@@ -245,6 +289,9 @@ def callback() -> ResponseReturnValue:
     states = request.args.getlist("state")
     attempt = _take(states[0]) if len(states) == 1 else None
     if attempt is None:
+        signed_in_already = _take_other_tab(states[0]) if len(states) == 1 else None
+        if signed_in_already is not None:
+            return redirect(signed_in_already, 303)
         return _refuse_stranger("state")
     if attempt.purpose == "test":
         return _end_test(attempt)
@@ -309,7 +356,7 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
         resource_id=str(scim.user.key(user)),
     )
     state.session.commit()
-    _sign_in(user)
+    _sign_in(user, attempt)
     tell(sso_signed_in, get_app(), account=account, user=user)
     return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
@@ -374,13 +421,20 @@ def _refuse_stranger(reason: str) -> ResponseReturnValue:
     return _page(reason, reference=reference)
 
 
-def _sign_in(user: Any) -> None:
+def _sign_in(user: Any, attempt: Attempt) -> None:
     """Replace the browser's session by a new one of ``user``.
 
     What was planted in the old one, or belonged to somebody else, is gone; so is a
     remember-me cookie, which would let the person in later without asking Microsoft.
     """
+    other_tabs = [
+        each for each in _attempts() if (each.purpose, each.provider) == ("login", attempt.provider)
+    ]
+    departures = limits.departures()
     session.clear()
+    _keep_other_tabs(other_tabs, user)
+    # A session that the application does not take leads straight back here.
+    limits.keep_departures(departures)
     logout_user()  # after clear(): it leaves the word there that drops the cookie
     login_user(user, remember=False)
     forms.note_sso()
@@ -628,7 +682,7 @@ def _page(
     public_id: str | None = None,
     next: str | None = None,
     status: int | None = None,
-) -> ResponseReturnValue:
+) -> tuple[str, int]:
     """The page on which a sign-in ends that did not succeed."""
     config = get_state().config
     message = refusals.MESSAGES[refusals.MESSAGE_OF.get(reason, reason)]
@@ -640,6 +694,7 @@ def _page(
         text=message.text.format(email=config.support_email),
         reference=reference,
         number=number,
+        again=message.again,
         again_url=url_for(f"{blueprint.name}.login", public_id=public_id, again=1, next=next)
         if again
         else None,
