@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -26,6 +28,11 @@ METADATA_SUFFIX = "/.well-known/openid-configuration"
 
 #: How Microsoft writes the ids of directories and people, in lower case.
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+#: A domain name: letters, digits and hyphens (RFC 1123 §2.1), the last part no number, so that
+#: no address of a machine is one.
+DOMAIN = re.compile(
+    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
+)
 #: The directory of everybody's personal Microsoft accounts.
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 #: What Microsoft lets stand for a directory; each would let strangers in.
@@ -91,6 +98,39 @@ def tenant_id(text: str) -> str:
         "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; the Microsoft Entra admin centre shows it under "
         "Entra ID, Overview, as Tenant ID."
     )
+
+
+def client_id(text: str) -> str:
+    """The id of an application at Microsoft, in lower case.
+
+    :raises ValueError: with a sentence for whoever typed ``text``, when it is none.
+    """
+    value = text.lower()
+    if not GUID.fullmatch(value):
+        raise ValueError(
+            "This is not an Application (client) ID. It has 32 digits and letters in five "
+            "groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; Microsoft Entra shows it under "
+            "App registrations, in the Overview of the application."
+        )
+    return value
+
+
+def client_secret(text: str) -> str:
+    """The secret of an application at Microsoft.
+
+    :raises ValueError: with a sentence for whoever typed ``text``, when it cannot be one.
+    """
+    if GUID.fullmatch(text.lower()):
+        raise ValueError(
+            "This is the Secret ID. Enter the secret’s Value, not its Secret ID: Microsoft Entra "
+            "shows the Value once, when the secret is made. If it is gone, make a new secret."
+        )
+    if not re.fullmatch(r"[\x21-\x7e]{8,512}", text):
+        raise ValueError(
+            "This is not the Value of a client secret. Copy it again, without blanks, from "
+            "Certificates & secrets in Microsoft Entra."
+        )
+    return text
 
 
 def audience(text: str) -> str:
@@ -184,6 +224,25 @@ def _origins(value: Any) -> tuple[str, ...]:
     return tuple(origins)
 
 
+def _encryption_keys(value: Any) -> tuple[str, ...]:
+    keys = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+    sentence = (
+        "must be a list of keys, the newest first, each 32 random bytes in base64url as "
+        "`python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'` "
+        "makes them"
+    )
+    if not isinstance(keys, list | tuple):
+        raise ValueError(sentence)
+    for key in keys:
+        try:
+            is_key = len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+        except (TypeError, ValueError, binascii.Error):
+            is_key = False
+        if not is_key:
+            raise ValueError(sentence)  # without the key: this may end up in a log
+    return tuple(keys)
+
+
 def _value(default: Any, check: Callable[[Any], Any], *, repr: bool = True) -> Any:
     # A factory, because dataclasses take a read-only mapping for a mutable default.
     return field(default_factory=lambda: default, metadata={"check": check}, repr=repr)
@@ -213,6 +272,7 @@ class Config:
     oidc_clouds: Mapping[str, str] = _value(MICROSOFT_CLOUDS, _clouds)
     cors_origins: tuple[str, ...] = _value((), _origins)
 
+    encryption_keys: tuple[str, ...] = _value((), _encryption_keys, repr=False)
     @property
     def has_registration(self) -> bool:
         """Whether the host has a registration at Microsoft that accounts can use."""

@@ -135,6 +135,8 @@ class H5magSCIM:
         - ``H5MAG_SCIM_OIDC_CLOUDS``: more clouds, name to authority
         - ``H5MAG_SCIM_SSO_RATE_LIMIT`` (``300``), sign-ins a minute from one address
         - ``H5MAG_SCIM_CORS_ORIGINS``: origins whose scripts may use the SCIM addresses
+        - ``H5MAG_SCIM_ENCRYPTION_KEYS``: what encrypts the secrets of accounts' own
+          registrations at Microsoft, the newest first; derived from ``SECRET_KEY``
 
         :raises flask_h5mag_scim.config.ConfigurationError: when one of them is wrong.
         """

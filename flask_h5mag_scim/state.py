@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app, request
 
 from .config import Config
+from .records.vault import Vault
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -40,6 +41,13 @@ class State:
         the request's own address stand in.
         """
         return self.config.public_url or request.host_url.rstrip("/")
+
+    @property
+    def vault(self) -> Vault:
+        """What seals and opens the secrets of accounts' own registrations."""
+        values = current_app.config
+        secret_keys = [values.get("SECRET_KEY"), *(values.get("SECRET_KEY_FALLBACKS") or ())]
+        return Vault(self.config.encryption_keys, secret_keys=[key for key in secret_keys if key])
 
     @property
     def provisioning_url(self) -> str:

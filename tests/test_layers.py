@@ -23,7 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "config": (set(), set()),
     "signals": (set(), {"blinker", "flask"}),
-    "state": ({"config", "extension"}, {"flask", "sqlalchemy"}),
+    "state": ({"config", "extension", "records"}, {"flask", "sqlalchemy"}),
     "cli": ({"config", "records", "signals", "state"}, {"click", "flask"}),
     "extension": (
         {"cli", "config", "provisioning", "records", "state", "web"},
