@@ -270,9 +270,10 @@ class Config:
     oidc_client_id: str | None = _value(None, _text)
     oidc_client_secret: str | None = _value(None, _text, repr=False)
     oidc_clouds: Mapping[str, str] = _value(MICROSOFT_CLOUDS, _clouds)
+    sso_rate_limit: int = _value(300, _positive)
     cors_origins: tuple[str, ...] = _value((), _origins)
-
     encryption_keys: tuple[str, ...] = _value((), _encryption_keys, repr=False)
+
     @property
     def has_registration(self) -> bool:
         """Whether the host has a registration at Microsoft that accounts can use."""
@@ -330,7 +331,6 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
         if (one + "/").startswith(other + "/"):
             raise ConfigurationError(
                 f"The URL prefixes {one!r} and {other!r} overlap: give the SCIM, page, "
-    sso_rate_limit: int = _value(300, _positive)
                 "SSO and OAuth prefixes different first parts."
             )
     unknown = sorted(key for key in values if key.startswith(PREFIX) and key not in known)
