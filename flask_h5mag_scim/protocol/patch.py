@@ -24,6 +24,8 @@ PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 #: No person has more of anything; comparing each with each must stay cheap.
 MAX_ELEMENTS = 1000
+#: How many elements may be gone through for all of a request's operations together.
+MAX_COMPARISONS = 2 * MAX_ELEMENTS**2
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,25 @@ def apply(
     :raises marshmallow.ValidationError: for a value that does not fit.
     """
     document = copy.deepcopy(dict(before))
-    ignored: list[str] = []
+    ignored: dict[str, None] = {}
+    work = 0
     for operation in operations:
         target = operation.target
         if target.read_only:
             raise _about(target, Mutability, "{} is read-only.")
         if not keeps(target):
-            if target.text not in ignored:
-                ignored.append(target.text)
+            ignored[target.text] = None
             continue
         if arriving is not None:
             operation = arriving(document, operation)
             target = operation.target
+        work += _work(document, operation)
+        if work > MAX_COMPARISONS:
+            raise _about(
+                target,
+                InvalidValue,
+                "{}: too many values for one request. Send the operations in several.",
+            )
         if operation.op == "remove":
             _require_optional(target, Mutability)
             _remove(document, target, operation.value)
@@ -156,7 +165,15 @@ def apply(
                 _remove(document, target, None)
         else:
             _set(document, target, operation.value, replace=operation.op == "replace")
-    return document, ignored
+    return document, list(ignored)
+
+
+def _work(document: dict[str, Any], operation: Operation) -> int:
+    """How often an operation may compare two elements."""
+    if not operation.target.multi_valued and not isinstance(operation.value, list):
+        return 0
+    sent = len(operation.value) if isinstance(operation.value, list) else 1
+    return sent * (sent + len(documents.elements(document, operation.target)))
 
 
 def _about(target: Target, error: type[SCIMError], detail: str) -> SCIMError:
@@ -218,7 +235,8 @@ def _set_list(document: dict[str, Any], target: Target, values: Any, replace: bo
     for value in values:
         if value in ({}, None):
             continue
-        found = next((item for item in current if _is_same(_besides_primary(value), item)), None)
+        about = _besides_primary(value)
+        found = next((item for item in current if _is_same(about, item)), None)
         if found is None:
             found = value
             current.append(value)
@@ -242,7 +260,7 @@ def _is_same(sent: Any, item: Any) -> bool:
     """Whether everything that is sent of an element is there already."""
     if not (isinstance(sent, dict) and isinstance(item, dict)):
         return bool(sent == item)
-    return all(item.get(key) == part for key, part in sent.items())
+    return sent.items() <= item.items()
 
 
 def _yield_primary(current: list[Any], value: Any) -> None:
@@ -278,6 +296,8 @@ def _set_matching(document: dict[str, Any], target: Target, value: Any, replace:
         if not _matching([{**matching[0], **part}], target):
             # It would not be found again: every repetition would make one more.
             raise _about(target, NoTarget, "Nothing matches {}.")
+        if len(current) == MAX_ELEMENTS:
+            raise _about(target, InvalidValue, f"{{}}: there are {MAX_ELEMENTS} values already.")
         current += matching
     for item in matching:
         if replace and target.sub is None:

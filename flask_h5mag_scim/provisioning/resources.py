@@ -498,7 +498,7 @@ class Resource:
         operations, related = self._split_related(operations)
         after, ignored = self._apply(before, operations)
         change = self._update(session, account_id, obj, before, after)
-        change.ignored = [*ignored, *(p for p in change.ignored if p not in ignored)]
+        change.ignored = list(dict.fromkeys([*ignored, *change.ignored]))
         self._patch_related(session, account_id, change, related)
         return change
 

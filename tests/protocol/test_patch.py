@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -373,6 +374,36 @@ def test_a_list_has_an_end() -> None:
     assert len(after["ims"]) == patch.MAX_ELEMENTS
     with pytest.raises(InvalidValue, match="ims has more than"):
         applied(op("add", "ims", [{"value": "one more"}]), before=after)
+    with pytest.raises(InvalidValue, match=r"^ims\[type eq \"x\"\]\.value: there are 1000 values"):
+        applied(op("add", 'ims[type eq "x"].value', "one more"), before=after)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "enough"),
+    [
+        ("entitlements", [{"value": str(n)} for n in range(500)], 3),
+        ("costumes", [{"colour": n} for n in range(500)], 3),
+        ('entitlements[value pr and value ne "x"].display', "new", 2000),
+    ],
+)
+def test_the_operations_of_a_request_have_an_end_together(
+    path: str, value: Any, enough: int
+) -> None:
+    """A request of 200 KB could otherwise be compared for minutes."""
+    before = {**BEFORE, "entitlements": [{"value": str(n)} for n in range(900)]}
+    one = op("replace" if isinstance(value, list) else "add", path, value)
+    applied(*[one] * enough, before=before)
+    with pytest.raises(InvalidValue, match="too many values for one request"):
+        applied(*[one] * 4 * enough, before=before)
+
+
+def test_thousands_of_foreign_attributes_are_ignored_in_no_time() -> None:
+    """Each is named once, however many there are."""
+    paths = [f"foreign{n}" for n in range(20_000)]
+    began = time.process_time()
+    _, ignored = applied(*(op("add", path, 1) for path in paths * 2), keeps=lambda target: False)
+    assert ignored == paths
+    assert time.process_time() - began < 2
 
 
 def test_a_long_op_is_not_echoed_whole() -> None:
