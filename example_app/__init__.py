@@ -28,7 +28,8 @@ login_manager.login_message = ""
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
 def load_user(user_id: str) -> User | None:
-    """The person of this session; nobody once they are deactivated or deleted.
+    """The person of this session; nobody once they are deactivated or deleted, or the session
+    is over for another reason.
 
     Flask-Login asks at every request, so a deactivation ends a session at the next click.
     """
@@ -36,7 +37,7 @@ def load_user(user_id: str) -> User | None:
         user = db.session.get(User, uuid.UUID(user_id))
     except ValueError:
         return None
-    return user if user is not None and user.is_active else None
+    return scim.session_guard(user)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

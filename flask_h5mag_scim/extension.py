@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from flask import Blueprint, Flask, url_for
@@ -16,7 +16,9 @@ from .provisioning.users import UserResource
 from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import oauth, pages, scim, sso
+from .web import forms, oauth, pages, people, scim, sessions, sso
+
+U = TypeVar("U")
 
 
 def _always(user: Any, account: Any) -> bool:
@@ -172,6 +174,20 @@ class H5magSCIM:
             login_hint=login_hint,
         )
 
+    def session_guard(self, user: U | None) -> U | None:
+        """``user`` while the session of this request speaks for them, else ``None``: what a
+        ``user_loader`` returns. One small statement beside the host's own.
+
+        ``None`` for nobody; for somebody who is not active, as the map and Flask-Login say; and
+        for a session of another account or user, one that began before the sessions of its
+        user or account were ended, and one that came from Microsoft longer ago than the
+        account allows. Outside a request only the first two are asked.
+
+        :param user: what the host has loaded, or ``None``. Somebody who is no user of the
+            user model, or belongs to no account, only has to be active.
+        """
+        return user if sessions.permits(user) else None
+
     def safe_next(self, text: str | None, *, besides: Sequence[str] = ()) -> str | None:
         """``text`` when it is a local path that a login view can return to, else ``None``.
 
@@ -245,3 +261,4 @@ class H5magSCIM:
         exempt_from_csrf()
         app.before_request(exempt_from_csrf)
         app.cli.add_command(cli.group)
+        sessions.register(app)

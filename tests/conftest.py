@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import tokens
 from flask_h5mag_scim.records.models import now
+from flask_h5mag_scim.web.sessions import Stamp
 
 PASSWORD = "correct horse battery staple"
 PUBLIC_URL = "http://127.0.0.1:5000"
@@ -143,6 +145,17 @@ def make_token(
             tokens.revoke(token)
         db.session.commit()
         return text
+
+
+def restamp(session: Any, *, age: int | None = None, **changes: Any) -> None:
+    """Let a browser's session have begun otherwise.
+
+    :param age: how many seconds ago.
+    """
+    if age is not None:
+        changes["at"] = int(time.time()) - age
+    stamp = Stamp(*session["_h5mag_scim_session"])
+    session["_h5mag_scim_session"] = list(stamp._replace(**changes))
 
 
 @dataclass

@@ -161,6 +161,15 @@ class Mode(StrEnum):
     REQUIRE = "require"
 
 
+def mode_at(
+    mode: str, trial_ends_at: datetime | None, mode_after_trial: str | None, at: datetime
+) -> Mode:
+    """How people sign in at the time ``at``: a trial that nobody kept is over by itself."""
+    if trial_ends_at is not None and at >= trial_ends_at:
+        return Mode(mode_after_trial or Mode.REDIRECT)
+    return Mode(mode)
+
+
 def new_public_id() -> str:
     """A random name for an account in its sign-on address."""
     return secrets.token_urlsafe(12)
@@ -202,10 +211,8 @@ class IdentityProviderMixin:
     mode_after_trial: Mapped[str | None] = mapped_column(sa.String(16))
 
     def mode_at(self, at: datetime) -> Mode:
-        """How people sign in at the time ``at``: a trial that nobody kept is over by itself."""
-        if self.trial_ends_at is not None and at >= self.trial_ends_at:
-            return Mode(self.mode_after_trial or Mode.REDIRECT)
-        return Mode(self.mode)
+        """How people sign in at the time ``at``; see :func:`mode_at`."""
+        return mode_at(self.mode, self.trial_ends_at, self.mode_after_trial, at)
 
     @declared_attr.directive
     @classmethod
@@ -339,6 +346,40 @@ class Records:
         """Rows of ``model``, each beside the account that it belongs to."""
         key = sa.inspect(self.account).primary_key[0]
         return sa.select(model, self.account).join(self.account, key == model.account_id)
+    @cached_property
+    def standing(self) -> sa.Select[Any]:
+        """What bears on one user's sessions, by the keys of the account and the user; built
+        once like :attr:`token_by_hash`, because it is asked for with every request."""
+        Provider, BreakGlass = self.IdentityProvider, self.BreakGlass
+        UserLink, AccountState = self.UserLink, self.AccountState
+        account = sa.inspect(self.account).primary_key[0]
+        user_id: Any = sa.bindparam("scim_user")
+        return (
+            sa.select(
+                AccountState.session_epoch.label("account_epoch"),
+                UserLink.session_epoch.label("user_epoch"),
+                BreakGlass.user_id.label("break_glass_id"),
+                Provider.mode,
+                Provider.trial_ends_at,
+                Provider.mode_after_trial,
+                Provider.session_hours,
+            )
+            .select_from(self.account)
+            .outerjoin(AccountState, AccountState.account_id == account)
+            .outerjoin(
+                Provider,
+                sa.and_(Provider.account_id == account, Provider.state == ProviderState.IN_FORCE),
+            )
+            .outerjoin(
+                UserLink, sa.and_(UserLink.account_id == account, UserLink.user_id == user_id)
+            )
+            .outerjoin(
+                BreakGlass,
+                sa.and_(BreakGlass.account_id == account, BreakGlass.user_id == user_id),
+            )
+            .where(account == sa.bindparam("scim_account"))
+        )
+
 
 
 def single_key(model: type[Any]) -> sa.Column[Any]:

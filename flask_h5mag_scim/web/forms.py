@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import time
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, redirect, request, session, url_for
+from flask import Response, abort, current_app, redirect, request, session, url_for
 from flask_login import current_user
 
 from ..records import log
 from ..state import get_state
+from . import sessions
 from .texts import say
 
 #: The hidden field that carries :func:`csrf_token`. The host's own may stand beside it.
@@ -21,8 +21,6 @@ RECENT_LOGIN = 10 * 60
 PAGE = "h5mag_scim_pages.index"
 
 _CSRF = "_h5mag_scim_csrf"
-_LOGIN_AT = "_h5mag_scim_login_at"
-_CAME_BY_SSO = "_h5mag_scim_by_sso"
 
 
 def csrf_token() -> str:
@@ -58,23 +56,13 @@ def require_manager() -> Any:
     return account
 
 
-def note_login(app: Flask, **evidence: Any) -> None:
-    """Receiver of Flask-Login's ``user_logged_in``: this session was authenticated now."""
-    session[_LOGIN_AT] = int(time.time())
-
-
-def note_sso() -> None:
-    """Remember that this session came in through Microsoft, not with a password."""
-    session[_CAME_BY_SSO] = True
-
-
 def login_is_recent() -> bool:
     """Whether the person authenticated in this session within the last ten minutes.
 
     A session that came back from a remember-me cookie has not.
     """
-    at = session.get(_LOGIN_AT)
-    return isinstance(at, int) and 0 <= time.time() - at <= RECENT_LOGIN
+    is_own = sessions.is_of(current_user._get_current_object())
+    return is_own and 0 <= sessions.current().age <= RECENT_LOGIN
 
 
 def require_recent_login(endpoint: str = PAGE, **values: Any) -> None:
@@ -87,7 +75,7 @@ def require_recent_login(endpoint: str = PAGE, **values: Any) -> None:
     # In the address, not in the session: hosts empty the session when somebody signs in.
     back = url_for(endpoint, **values, again=1)
     # Who came in with a password may be unknown to Microsoft, and is asked for it again.
-    password = None if session.get(_CAME_BY_SSO) else 1
+    password = None if sessions.current().method == sessions.MICROSOFT else 1
     login = url_for(get_state().config.login_endpoint, next=back, password=password)
     abort(redirect(login, 303))
 

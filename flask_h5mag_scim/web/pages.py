@@ -24,7 +24,6 @@ from flask import (
     session,
     url_for,
 )
-from flask_login import user_logged_in
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
@@ -38,7 +37,7 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
-from . import access_tokens, forms, oauth, oidc, sso_settings
+from . import access_tokens, forms, oauth, oidc, sessions, sso_settings
 from .sso_settings import SSOForm
 from .texts import TEXTS, ago, ahead, say, say_html, span
 
@@ -60,9 +59,8 @@ _DONE = "_h5mag_scim_done"
 
 
 def register(app: Flask, state: State) -> None:
-    """Add the page at its prefix and note when people sign in."""
+    """Add the page at its prefix."""
     app.register_blueprint(blueprint, url_prefix=state.config.page_url_prefix)
-    user_logged_in.connect(forms.note_login, app)
 
 
 @dataclass(frozen=True)
@@ -168,6 +166,7 @@ def save() -> BaseResponse:
         answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:
         saved = sso_settings.save(account, answer.sso)
+        sessions.keep()  # with another directory, or none, those of the account are over
         answer.problems |= saved.problems
         answer.done += saved.done
     state.session.commit()

@@ -36,7 +36,7 @@ from ..records import links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..signals import sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
-from . import directory, forms, limits, oidc, refusals
+from . import directory, forms, limits, oidc, people, refusals, sessions
 from .directory import SignInError
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
@@ -438,6 +438,7 @@ def _sign_in(user: Any, attempt: Attempt) -> None:
     logout_user()  # after clear(): it leaves the word there that drops the cookie
     login_user(user, remember=False)
     forms.note_sso()
+    sessions.begins_at_microsoft()
     # Sessions kept on the server have an id, which may have been planted as well.
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
@@ -469,6 +470,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
     except SignInError as refusal:
         return _fail_test(account, tenant_id, refusal)
     reference = _reference()
+        sessions.keep()  # with another directory, those of the account are over
     _log_test(account, f"passed, reference {reference}", status=200)
     if was_pending:
         _log_test(account, None, event=log.Event.SSO_IN_FORCE)

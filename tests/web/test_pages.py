@@ -28,7 +28,15 @@ from flask_h5mag_scim.records import federation, log, providers, tokens
 from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
 from flask_h5mag_scim.web import texts
 
-from ..conftest import PASSWORD, PUBLIC_URL, Entra, both_databases, make_token, missing
+from ..conftest import (
+    PASSWORD,
+    PUBLIC_URL,
+    Entra,
+    both_databases,
+    make_token,
+    missing,
+    restamp,
+)
 
 URL = "/account/provisioning"
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
@@ -200,7 +208,7 @@ class Admin:
     def forget_login(self) -> None:
         """Eleven minutes pass."""
         with self.client.session_transaction() as session:
-            session["_h5mag_scim_login_at"] -= 11 * 60
+            restamp(session, age=11 * 60)
 
 
 @pytest.fixture
@@ -414,7 +422,7 @@ def test_who_came_in_through_microsoft_signs_in_again_there(owner: Admin) -> Non
     """They may have no password; everybody else is asked for it."""
     owner.forget_login()
     with owner.client.session_transaction() as session:
-        session["_h5mag_scim_by_sso"] = True
+        restamp(session, method="microsoft")
     answer = owner.client.post(f"{URL}/generate", data=owner.open().fields())
     assert answer.location.startswith("/login?next=")
     assert "password" not in answer.location
@@ -427,7 +435,7 @@ def test_reading_saving_and_discarding_want_no_recent_sign_in(app: Flask, owner:
     owner.open()
     assert "The token is saved" in owner.save(page).statuses[0]
     with owner.client.session_transaction() as session:
-        del session["_h5mag_scim_login_at"]
+        del session["_h5mag_scim_session"]
     assert owner.press(owner.open(), "discard").status_code == 303
     assert owner.press(owner.open(), "generate").location.startswith("/login")
 

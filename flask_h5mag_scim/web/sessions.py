@@ -1,0 +1,171 @@
+"""Sessions: how and when each began, and whether it goes on.
+
+Flask keeps a session in a cookie that nobody can call back. So every session is stamped when
+it begins, and every request compares the stamp with what is true by then.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from flask import Flask, g, has_request_context, session
+from flask_login import current_user, user_logged_in, user_logged_out
+
+from ..records import sessions
+from ..records.sessions import Standing
+from ..state import get_state
+
+#: How a session began. Whatever the host does by itself counts as a password.
+PASSWORD = "password"  # noqa: S105, the name of a method
+MICROSOFT = "microsoft"
+
+_STAMP = "_h5mag_scim_session"
+#: In ``g``: what :func:`begins_at_microsoft` says of the session that is about to begin.
+_MICROSOFT = "h5mag_scim_from_microsoft"
+#: Characters of a login hint that are kept; it lives in the session's cookie.
+_MAX_HINT = 512
+
+
+class Stamp(NamedTuple):
+    """How one session began."""
+
+    #: The keys of the account and the user, as text; no account for somebody who is no user
+    #: of :attr:`H5magSCIM.user`.
+    account: str
+    user: str
+    #: What :class:`.Standing` said then.
+    account_epoch: int
+    user_epoch: int
+    method: str
+    #: Seconds since 1970.
+    at: int
+    #: Microsoft's own ``login_hint`` for the person, which spares them a question at sign-out.
+    hint: str = ""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the session began."""
+        return time.time() - self.at
+
+
+#: A session that began without us: before the extension was there, or by a remember-me cookie.
+UNKNOWN = Stamp("", "", 0, 0, PASSWORD, 0)
+
+
+def register(app: Flask) -> None:
+    """Stamp the sessions of this application."""
+    user_logged_in.connect(_stamp, app)
+    user_logged_out.connect(_forget, app)
+
+
+def current() -> Stamp:
+    """The stamp of this request's session; :data:`UNKNOWN` where there is none."""
+    kept = session.get(_STAMP)
+    if not isinstance(kept, list) or len(kept) != len(Stamp._fields):
+        return UNKNOWN
+    return Stamp(*kept)
+
+
+def begins_at_microsoft(login_hint: object = None) -> None:
+    """Say, just before ``login_user()``, that Microsoft has vouched for the person.
+
+    :param login_hint: the claim of that name.
+    """
+    hint = login_hint if isinstance(login_hint, str) else ""
+    setattr(g, _MICROSOFT, hint if hint.isprintable() and len(hint) <= _MAX_HINT else "")
+
+
+def permits(user: Any) -> bool:
+    """Whether ``user`` may be here, and this request's session still speaks for them; see
+    :meth:`.H5magSCIM.session_guard`."""
+    if user is None or not user.is_active:
+        return False
+    resource = get_state().scim.user
+    if not isinstance(user, resource.model):
+        return True
+    if not resource.is_active(user):
+        return False
+    if not has_request_context() or getattr(user, resource.account) is None:
+        return True
+    stamp = current()
+    if stamp != UNKNOWN and (stamp.account, stamp.user) != _names(user):
+        return False
+    standing = _standing(user)
+    return standing is not None and _goes_on(stamp, standing)
+
+
+def _goes_on(stamp: Stamp, standing: Standing) -> bool:
+    if stamp.account_epoch < standing.account_epoch or stamp.user_epoch < standing.user_epoch:
+        return False
+    if stamp.method == MICROSOFT:
+        hours = standing.session_hours
+        return hours is not None and 0 <= stamp.age < hours * 3600
+    return True
+
+
+def keep() -> None:
+    """Let this session go on although the caller has just ended those of its account.
+
+    In the transaction that ended them; it stays as old as it was.
+    """
+    user = current_user._get_current_object()
+    standing = _standing(user) if isinstance(user, get_state().scim.user.model) else None
+    if standing is None:
+        return
+    account, key = _names(user)
+    _write(
+        current()._replace(
+            account=account,
+            user=key,
+            account_epoch=standing.account_epoch,
+            user_epoch=standing.user_epoch,
+        )
+    )
+
+
+def is_of(user: Any) -> bool:
+    """Whether this session was stamped, and for ``user``."""
+    return (current().account, current().user) == _names(user)
+
+
+def _stamp(app: Flask, *, user: Any, **evidence: Any) -> None:
+    """Receiver of Flask-Login's ``user_logged_in``: a session begins now."""
+    account, key = _names(user)
+    standing = _standing(user) if account else None
+    hint = g.pop(_MICROSOFT, None)
+    _write(
+        Stamp(
+            account=account,
+            user=key,
+            account_epoch=standing.account_epoch if standing else 0,
+            user_epoch=standing.user_epoch if standing else 0,
+            method=PASSWORD if hint is None else MICROSOFT,
+            at=int(time.time()),
+            hint=hint or "",
+        )
+    )
+
+
+def _forget(app: Flask, **evidence: Any) -> None:
+    """Receiver of ``user_logged_out``: who comes after has not come in as this person did."""
+    session.pop(_STAMP, None)
+
+
+def _write(stamp: Stamp) -> None:
+    session[_STAMP] = list(stamp)
+
+
+def _names(user: Any) -> tuple[str, str]:
+    resource = get_state().scim.user
+    if not isinstance(user, resource.model):
+        return "", str(user.get_id())
+    account = getattr(user, resource.account)
+    return "" if account is None else str(account), str(resource.key(user))
+
+
+def _standing(user: Any) -> Standing | None:
+    state = get_state()
+    resource = state.scim.user
+    account = getattr(user, resource.account)
+    return sessions.standing(state.session, state.scim.records, account, resource.key(user))
