@@ -209,6 +209,29 @@ class H5magSCIM:
         keys = [self.user.key(user) for user in users]
         return links.provisioned(self.db.session, self.records, self.account_key(account), keys)
 
+    def link_user(self, user: Any, oid: str, *, by: str = "") -> None:
+        """Say who a user is at Microsoft: single sign-on for somebody who is not provisioned.
+        In place of whatever was known, in the caller's transaction; does not commit.
+
+        :param user: an entity of the user model, flushed.
+        :param oid: the person's object id in the directory of the account that is in force.
+        :param by: who says so, for the log; without it, who is signed in.
+        :raises ValueError: with a sentence: when ``oid`` is none, the account has no directory
+            in force, provisioning names another object id, or another user is this person.
+        """
+        people.link(user, oid, by=by or forms.actor())
+
+    def unlink_user(self, user: Any, *, by: str = "") -> None:
+        """Forget who a user is at Microsoft, and end the sessions that they have. A user who
+        is not linked stays as they are. In the caller's transaction; does not commit.
+
+        Somebody whom provisioning gives their object id is found, and linked, again.
+
+        :param user: an entity of the user model.
+        :param by: who wants that, for the log; without it, who is signed in.
+        """
+        people.unlink(user, by=by or forms.actor())
+
     def members_changed(self, group: Any) -> None:
         """Note that a view of the host's own has changed who is in a group, so that the
         group's version changes and no client overwrites what it has not seen. In the caller's
@@ -246,6 +269,7 @@ class H5magSCIM:
                 app.logger.warning("%s", advice)
 
         scim.register(app, state)
+        sessions.register(app)
         pages.register(app, state)
         sso.register(app, state)
         oauth.register(app, state)
@@ -261,4 +285,3 @@ class H5magSCIM:
         exempt_from_csrf()
         app.before_request(exempt_from_csrf)
         app.cli.add_command(cli.group)
-        sessions.register(app)

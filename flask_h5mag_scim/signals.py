@@ -42,6 +42,10 @@ token_revoked = _signals.signal("token-revoked")
 #: A user came in through single sign-on. Carries ``user``.
 sso_signed_in = _signals.signal("sso-signed-in")
 
+#: A user was linked to a person at Microsoft, at a sign-in or by an admin on the page. Carries
+#: ``user`` and ``by``: ``externalId``, ``userName`` (mail your admins about these) or ``admin``.
+sso_linked = _signals.signal("sso-linked")
+
 #: A single sign-on was refused. Carries ``reason`` (a code) and ``reference``.
 sso_refused = _signals.signal("sso-refused")
 

@@ -39,6 +39,17 @@ def link(
     _upsert(session, _table(records), account_id, user_id, person, person)
 
 
+def unlink(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
+    """Forget who a user is at Microsoft, and nothing else of them."""
+    UserLink = records.UserLink
+    session.execute(
+        sa.update(UserLink)
+        .where(UserLink.account_id == account_id, UserLink.user_id == user_id)
+        .values(tenant_id=None, oid=None, linked_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def of(session: Session, records: Records, account_id: Any, user_id: Any) -> UserLinkMixin | None:
     """What is known of a user; ``None`` for nothing."""
     UserLink = records.UserLink

@@ -39,6 +39,8 @@ class Event(StrEnum):
     SSO_TESTED = "sso.tested"
     SSO_SIGNED_IN = "sso.signed_in"
     SSO_REFUSED = "sso.refused"
+    SSO_LINKED = "sso.linked"
+    SSO_UNLINKED = "sso.unlinked"
 
 
 def record(

@@ -97,8 +97,10 @@ def secure_headers(response: Response) -> Response:
 
 
 def actor() -> str:
-    """The signed-in person by user name, for the log and the token."""
+    """The signed-in person by user name, for the log and the token; nothing for nobody."""
     user = current_user._get_current_object()
+    if user is None or not user.is_authenticated:
+        return ""
     resource = get_state().scim.user
     if isinstance(user, resource.model):
         return str(resource.value(user, "userName") or user.get_id())

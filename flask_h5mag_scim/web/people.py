@@ -1,17 +1,285 @@
-"""Which user a person at Microsoft is: the rule that finds them, and the links it keeps."""
+"""Which user a person at Microsoft is: the rule that finds them, and the links it keeps.
+
+The key is the directory and the object id in it, never an e-mail address. Everything here
+stays within one account, and creates nobody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..protocol.paths import parse_filter
+from ..records import links, locks, log, providers
+from ..records.providers import Settings
 from ..state import get_state
+from . import oidc
+from .directory import SignInError
 
 #: The shape of an object id. Anything else of it is for :func:`.oidc.guid` to judge.
 _GUID = "________-____-____-____-____________"
+
+
+class Way(StrEnum):
+    """How somebody was found; the log and the signal ``sso_linked`` say it so."""
+
+    LINK = "link"
+    EXTERNAL_ID = "externalId"
+    USER_NAME = "userName"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of an account, and what said that they are the person from Microsoft."""
+
+    user: Any
+    way: Way
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the link is still to be stored."""
+        return self.way is not Way.LINK
+
+
+def find(key: Any, settings: Settings, claims: Mapping[str, Any]) -> Person:
+    """The one active user of an account who is the person of an ID token. Stores nothing.
+
+    1. whom a stored link names;
+    2. else the one whom SCIM gave the object id as externalId;
+    3. else, where the account wants that, the one whom SCIM gave the token's ``upn`` as user
+       name and nobody an object id. User names are given anew when somebody leaves, so that
+       this happens once to a user, and to no guest.
+
+    :param key: the account's.
+    :param claims: checked by :func:`.oidc.check_claims`.
+    :raises SignInError: when there is none, or more than one. The page says the same for
+        all of it: to a stranger it must not tell who has an account.
+    """
+    check_guest(settings, claims)
+    oid = oidc.object_id(claims)
+    found = _linked(key, settings.tenant_id, oid) or _by_external_id(key, settings.tenant_id, oid)
+    if found is None and settings.links_by_user_name:
+        found = _by_user_name(key, oid, claims)
+    if found is None:
+        raise SignInError("not_provisioned", object_id=oid)
+    # The second is Flask-Login's word, which the host may read more strictly.
+    if not get_state().scim.user.is_active(found.user) or not found.user.is_active:
+        raise SignInError("inactive", object_id=oid)
+    return found
+
+
+def admit(key: Any, settings: Settings, claims: Mapping[str, Any]) -> Person:
+    """The same, and the link is stored. Does not commit.
+
+    :raises SignInError: like :func:`find`.
+    """
+    found = find(key, settings, claims)
+    if not found.is_new:
+        return found
+    state = get_state()
+    scim, session = state.scim, state.session
+    # Two people at once must not be one user, nor two users one person.
+    locks.lock_account(session, scim.account, key)
+    session.expire(found.user)
+    found = find(key, settings, claims)
+    if found.is_new:
+        _store(key, found.user, settings.tenant_id, oidc.object_id(claims), found.way)
+    return found
+
+
+def check_guest(settings: Settings, claims: Mapping[str, Any]) -> None:
+    """Refuse a guest of the directory where the account takes none, and whoever may be one:
+    the claim ``acct`` is sent on request only.
+
+    :raises SignInError: with the reason ``guest``.
+    """
+    if not settings.allows_guests and not _is_member(claims):
+        raise SignInError("guest", object_id=oidc.object_id(claims))
+
+
+def _is_member(claims: Mapping[str, Any]) -> bool:
+    acct = claims.get("acct")
+    return acct in (0, "0") and acct is not False
+
+
+def _linked(key: Any, tenant_id: str, oid: str) -> Person | None:
+    user = _linked_user(key, tenant_id, oid)
+    if user is None:
+        return None
+    if _given_oid(user) not in (None, oid):
+        raise SignInError("mismatch", object_id=oid)
+    return Person(user, Way.LINK)
+
+
+def _linked_user(key: Any, tenant_id: str, oid: str) -> Any:
+    state = get_state()
+    scim = state.scim
+    user_id = links.linked_to(state.session, scim.records, key, tenant_id=tenant_id, oid=oid)
+    if user_id is None:
+        return None
+    # The host may have moved the user to another account.
+    return next(iter(_some(key, scim.user.key_attribute == user_id)), None)
+
+
+def _by_external_id(key: Any, tenant_id: str, oid: str) -> Person | None:
+    state = get_state()
+    scim = state.scim
+    found = scim.user.find_all(state.session, key, "externalId", oid, limit=2, ignore_case=True)
+    if not found:
+        return None
+    if len(found) > 1:
+        raise SignInError("ambiguous", object_id=oid)
+    known = links.of(state.session, scim.records, key, scim.user.key(found[0]))
+    if known is None or known.provisioned_at is None:
+        raise SignInError("not_by_scim", object_id=oid)
+    # A link to a directory of former days says nothing of this one.
+    if known.oid is not None and known.tenant_id == tenant_id:
+        raise SignInError("mismatch", object_id=oid)
+    return Person(found[0], Way.EXTERNAL_ID)
+
+
+def _by_user_name(key: Any, oid: str, claims: Mapping[str, Any]) -> Person | None:
+    upn = claims.get("upn")
+    if not isinstance(upn, str) or not ("acct" not in claims or _is_member(claims)):
+        return None
+    state = get_state()
+    scim = state.scim
+    entry = scim.user.map.find("userName")
+    assert entry is not None  # noqa: S101, the resource insists
+    if entry.convert is not None:  # a number or an enumeration is no name of Microsoft's
+        return None
+    name: Any = getattr(scim.user.model, entry.attribute)
+    found = _some(key, sa.func.lower(name) == sa.func.lower(upn))
+    if len(found) > 1:
+        raise SignInError("ambiguous", object_id=oid)
+    user = found[0] if found else None
+    if user is None or str(scim.user.value(user, "userName")).casefold() != upn.casefold():
+        return None
+    known = links.of(state.session, scim.records, key, scim.user.key(user))
+    if known is None or known.provisioned_at is None:
+        return None
+    if known.oid is not None or _given_oid(user) is not None:
+        return None
+    return Person(user, Way.USER_NAME)
+
+
+# Links by hand
+
+
+def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
+    """Say who a user is at Microsoft. Does not commit.
+
+    :param oid: the person's object id in the directory that is in force.
+    :param by: who says so, for the log.
+    :param tenant_id: the directory that is meant, where it may have changed meanwhile.
+    :raises ValueError: with a sentence, when that cannot be.
+    """
+    wanted = oidc.guid(oid)
+    if wanted is None:
+        raise ValueError(
+            "This is not an object id. It has 32 digits and letters in five groups, like "
+            "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0."
+        )
+    state = get_state()
+    scim, session = state.scim, state.session
+    key, user_id = getattr(user, scim.user.account), scim.user.key(user)
+    locks.lock_account(session, scim.account, key)
+    provider = providers.in_force(session, scim.records, key)
+    if provider is None or tenant_id not in (None, provider.tenant_id):
+        raise ValueError(
+            "This account has no such Microsoft directory in force. Save it and let its test "
+            "pass first."
+        )
+    obstacle = obstacle_to_link(key, user, provider.tenant_id, wanted)
+    if obstacle is not None:
+        raise ValueError(obstacle)
+    known = links.of(session, scim.records, key, user_id)
+    if known is not None and (known.tenant_id, known.oid) == (provider.tenant_id, wanted):
+        return
+    if known is not None and known.oid is not None:
+        # Whoever came in as the former person is somebody else.
+        links.end_sessions(session, scim.records, key, user_id)
+    _store(key, user, provider.tenant_id, wanted, None, by=by)
+
+
+def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | None:
+    """Why a user cannot be linked to a person, as a sentence; ``None`` when they can."""
+    state = get_state()
+    scim = state.scim
+    user_id = scim.user.key(user)
+    if _given_oid(user) not in (None, oid):
+        return "Microsoft Entra provisions this user with another object id."
+    linked = _linked_user(key, tenant_id, oid)
+    if linked is not None and scim.user.key(linked) != user_id:
+        return "Another user of this account is linked to this person."
+    found = scim.user.find_all(state.session, key, "externalId", oid, limit=2, ignore_case=True)
+    if any(scim.user.key(other) != user_id for other in found):
+        return "Another user of this account has this object id as externalId."
+    return None
+
+
+def unlink(user: Any, *, by: str) -> None:
+    """Forget who a user is at Microsoft, and end their sessions. Does not commit.
+
+    :param by: who wants that, for the log.
+    """
+    state = get_state()
+    scim, session = state.scim, state.session
+    key, user_id = getattr(user, scim.user.account), scim.user.key(user)
+    known = links.of(session, scim.records, key, user_id)
+    if known is None or known.oid is None:
+        return
+    detail = f"object id {known.oid}"
+    links.unlink(session, scim.records, key, user_id)
+    links.end_sessions(session, scim.records, key, user_id)
+    _log(key, user, log.Event.SSO_UNLINKED, detail, by=by)
+
+
+def _store(key: Any, user: Any, tenant_id: str, oid: str, way: Way | None, *, by: str = "") -> None:
+    state = get_state()
+    scim, session = state.scim, state.session
+    user_id = scim.user.key(user)
+    former = links.linked_to(session, scim.records, key, tenant_id=tenant_id, oid=oid)
+    if former not in (None, user_id):  # nobody of this account any more, as was checked
+        links.unlink(session, scim.records, key, former)
+    links.link(session, scim.records, key, user_id, tenant_id=tenant_id, oid=oid)
+    detail = f"object id {oid}" + ("" if way is None else f", found by {way}")
+    _log(key, user, log.Event.SSO_LINKED, detail, by=by)
+
+
+def _log(key: Any, user: Any, event: log.Event, detail: str, *, by: str) -> None:
+    state = get_state()
+    resource = state.scim.user
+    log.record(
+        state.session,
+        state.scim.records,
+        key,
+        event,
+        actor=by,
+        resource_type=resource.name,
+        resource_id=resource.id(user),
+        detail=detail,
+    )
+
+
+def _given_oid(user: Any) -> str | None:
+    """The object id that SCIM gave a user as externalId; ``None`` for anything else."""
+    external_id = get_state().scim.user.value(user, "externalId")
+    return None if external_id is None else oidc.guid(str(external_id))
+
+
+def _some(key: Any, condition: Any) -> list[Any]:
+    """Two users of the account at most: whether there are more makes no difference."""
+    state = get_state()
+    statement = state.scim.user.select(key).order_by(None).where(condition).limit(2)
+    return list(state.session.scalars(statement.execution_options(populate_existing=True)))
+
+
+# What an admin is told
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ MESSAGE_OF: Mapping[str, str] = MappingProxyType(
         "inactive": "not_provisioned",
         "ambiguous": "not_provisioned",
         "not_by_scim": "not_provisioned",
+        "mismatch": "not_provisioned",
         "timeout": "busy",
         "answer": "busy",
         "no_id_token": "busy",
@@ -155,6 +156,12 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             "Your IT administrator can assign you to H5mag in Microsoft Entra; after that it can "
             "take 40 minutes until you can sign in.",
         ),
+        "guest": Message(
+            "Only your organisation’s own people can sign in here",
+            "Your account does not let guests of its directory in, and Microsoft did not say that "
+            "you are none. You can try again with another Microsoft account. If you are no guest, "
+            "give the reference to your IT administrator.",
+        ),
         "test_session": Message(
             "The test was not finished",
             "It belongs to the owner or admin who began it, in the same browser. Sign in to "
@@ -212,6 +219,10 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "nonce": "The token belongs to another sign-in. Test again.",
         "oid": "The token does not say who signed in: the object id is missing. Make sure that "
         "the application may use the profile permission.",
+        "guest": "These settings refuse guests of the directory, and Microsoft did not say that "
+        "this person is none. For a member, add the optional claim acct to the ID token: in "
+        "Microsoft Entra under App registrations, Token configuration, Add optional claim; with "
+        "H5mag’s own registration, ask H5mag. Or let guests in.",
         "expired": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
         "issued": "The token is too old. If it goes on, a clock is wrong: tell H5mag.",
         "clock": "The token comes from the future: a clock is wrong. Tell H5mag.",
@@ -280,6 +291,13 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "the person to the application, map objectId to externalId, and start provisioning.",
         "not_by_scim": "A user of this account has this object id, but Microsoft Entra has not "
         "provisioned them yet. Start provisioning, and the two are joined.",
+        "mismatch": "A user of this account has this object id, and another one as well: what "
+        "provisioning says and the link that is kept here disagree. Make sure that it is the same "
+        "person. Then ask H5mag to end the link; the next sign-in makes a new one.",
+        "no_upn": "Nobody in this account has this object id as externalId, and the token has no "
+        "upn claim by which somebody could be found by user name. Map objectId to externalId, or "
+        "add the optional claim upn to the ID token: in Microsoft Entra under App registrations, "
+        "Token configuration; with H5mag’s own registration, ask H5mag.",
         "inactive": "The user with this object id is deactivated.",
         "ambiguous": "Several users of this account have this object id as externalId. Correct "
         "the mapping: it must be unique.",

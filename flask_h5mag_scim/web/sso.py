@@ -32,11 +32,12 @@ from flask_login import current_user, login_user, logout_user
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BuildError
 
-from ..records import links, log, providers
+from ..records import log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
-from ..signals import sso_refused, sso_signed_in, tell
+from ..records.providers import Settings
+from ..signals import sso_linked, sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
-from . import directory, forms, limits, oidc, people, refusals, sessions
+from . import directory, forms, limits, oidc, people, refusals, registration, sessions
 from .directory import SignInError
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
@@ -170,7 +171,7 @@ def _begin(
     **parameters: str,
 ) -> ResponseReturnValue:
     state = get_state()
-    connection = directory.connect(state.config, provider)
+    connection = directory.connect(state.config, provider, state.vault)
     version, public_id, key = provider.version, provider.public_id, provider.id.hex
     # The directory may be slow: no connection to the database waits for it.
     state.session.commit()
@@ -310,12 +311,12 @@ def start_test() -> ResponseReturnValue:
     provider = pending or in_force
     if provider is None:
         return _page("nothing_to_test", status=404)
-    tenant_id = provider.tenant_id
+    tenant_id, is_own = provider.tenant_id, provider.client_id is not None
     try:
         _check_licence(account)
         return _begin(provider, purpose="test", user=current_user.get_id(), prompt="select_account")
     except SignInError as refusal:
-        return _fail_test(account, tenant_id, refusal)
+        return _fail_test(account, tenant_id, refusal, is_own=is_own)
 
 
 @blueprint.get("/test")
@@ -344,9 +345,10 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     state = get_state()
     scim = state.scim
     try:
-        account, user = _admit(attempt)
+        account, person = _admit(attempt)
     except SignInError as refusal:
         return _refuse_login(attempt, refusal)
+    user = person.user
     log.record(
         state.session,
         scim.records,
@@ -357,24 +359,25 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     )
     state.session.commit()
     _sign_in(user, attempt)
+    if person.is_new:
+        tell(sso_linked, get_app(), account=account, user=user, by=str(person.way))
     tell(sso_signed_in, get_app(), account=account, user=user)
     return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
 
-def _admit(attempt: Attempt) -> tuple[Any, Any]:
-    """The account and the user that Microsoft's answer opens.
+def _admit(attempt: Attempt) -> tuple[Any, people.Person]:
+    """The account that Microsoft's answer opens, and as whom.
 
     :raises SignInError: when it opens nothing.
     """
     provider, _ = _serving(attempt)
     _check_answer()
-    claims = _redeem(directory.connect(get_state().config, provider), attempt)
+    state = get_state()
+    claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
     # Microsoft took its time, and meanwhile all of it may have changed.
-    _, account = _serving(attempt)
-    user = _person(account, oidc.object_id(claims))
-    if not user.is_active:  # Flask-Login's word, which the host may read more strictly
-        raise SignInError("inactive", object_id=oidc.object_id(claims))
-    return account, user
+    provider, account = _serving(attempt)
+    key = get_state().scim.account_key(account)
+    return account, people.admit(key, Settings.of(provider), claims)
 
 
 def _serving(attempt: Attempt) -> tuple[IdentityProviderMixin, Any]:
@@ -436,9 +439,8 @@ def _sign_in(user: Any, attempt: Attempt) -> None:
     # A session that the application does not take leads straight back here.
     limits.keep_departures(departures)
     logout_user()  # after clear(): it leaves the word there that drops the cookie
-    login_user(user, remember=False)
-    forms.note_sso()
     sessions.begins_at_microsoft()
+    login_user(user, remember=False)
     # Sessions kept on the server have an id, which may have been planted as well.
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
@@ -452,25 +454,27 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
     if found is None:
         return _refuse_stranger("test_session")
     provider, account = found
-    tenant_id = provider.tenant_id
+    tenant_id, is_own = provider.tenant_id, provider.client_id is not None
     try:
         _check_current(attempt, provider)
         _check_licence(account)
         _check_answer()
-        claims = _redeem(directory.connect(state.config, provider), attempt)
+        claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
         found = _tested(attempt)
         if found is None:
             raise SignInError("changed")
         provider, account = found
+        settings = Settings.of(provider)
+        people.check_guest(settings, claims)
         was_pending = provider.state == ProviderState.PENDING
         if not providers.passed(
             state.session, scim.records, provider, version=attempt.version, by=attempt.user
         ):
             raise SignInError("changed")
-    except SignInError as refusal:
-        return _fail_test(account, tenant_id, refusal)
-    reference = _reference()
         sessions.keep()  # with another directory, those of the account are over
+    except SignInError as refusal:
+        return _fail_test(account, tenant_id, refusal, is_own=is_own)
+    reference = _reference()
     _log_test(account, f"passed, reference {reference}", status=200)
     if was_pending:
         _log_test(account, None, event=log.Event.SSO_IN_FORCE)
@@ -483,7 +487,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         "name": _shown(claims.get("preferred_username")),
     }
     try:
-        user = _person(account, oidc.object_id(claims))
+        user = people.find(scim.account_key(account), settings, claims).user
     except SignInError as refusal:
         result["nobody"] = refusal.reason
     else:
@@ -503,7 +507,9 @@ def _tested(attempt: Attempt) -> tuple[IdentityProviderMixin, Any] | None:
     return found
 
 
-def _fail_test(account: Any, tenant_id: str, refusal: SignInError) -> ResponseReturnValue:
+def _fail_test(
+    account: Any, tenant_id: str, refusal: SignInError, *, is_own: bool
+) -> ResponseReturnValue:
     state = get_state()
     reference = _reference()
     _note(refusal, reference, account=state.scim.account_key(account))
@@ -513,6 +519,7 @@ def _fail_test(account: Any, tenant_id: str, refusal: SignInError) -> ResponseRe
         "tenant": tenant_id,
         "reason": refusal.reason,
         "number": refusal.number,
+        "own": is_own,
     }
     return _show_result(account, reference, result)
 
@@ -565,28 +572,6 @@ def _check_answer() -> None:
         raise SignInError(reason, number=oidc.aadsts("".join(given["error_description"])))
     if not any(given["code"]):
         raise SignInError("request")
-
-
-def _person(account: Any, oid: str) -> Any:
-    """The one active user of this account whom its SCIM gave this object id.
-
-    :raises SignInError: when there is none, or more than one. The page says the same for
-        all of it: to a stranger it must not tell who has an account.
-    """
-    state = get_state()
-    scim = state.scim
-    key = scim.account_key(account)
-    found = scim.user.find_all(state.session, key, "externalId", oid, limit=2, ignore_case=True)
-    if not found:
-        raise SignInError("not_provisioned", object_id=oid)
-    if len(found) > 1:
-        raise SignInError("ambiguous", object_id=oid)
-    user = found[0]
-    if not links.is_provisioned(state.session, scim.records, key, scim.user.key(user)):
-        raise SignInError("not_by_scim", object_id=oid)
-    if not scim.user.is_active(user):
-        raise SignInError("inactive", object_id=oid)
-    return user
 
 
 def page_after_login(text: str | None, *, besides: Sequence[str] = ()) -> str | None:
@@ -709,5 +694,5 @@ def _page(
 def _hint(result: Mapping[str, Any]) -> str | None:
     if result["passed"]:
         return None
-    hint = refusals.AADSTS_HINTS.get(result["number"] or "") or refusals.HINTS[result["reason"]]
+    hint = refusals.hint(result["reason"], result["number"], is_own=result["own"])
     return hint.format(redirect_uri=oidc.redirect_uri(get_state()))

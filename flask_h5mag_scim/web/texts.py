@@ -221,6 +221,8 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "event.sso.tested": "Tested single sign-on",
         "event.sso.signed_in": "A user signed in with Microsoft",
         "event.sso.refused": "Refused a sign-in with Microsoft",
+        "event.sso.linked": "Linked a user to a person at Microsoft",
+        "event.sso.unlinked": "Ended a user’s link to a person at Microsoft",
         # Spans of time
         "ago.now": "just now",
         "ago.minutes": "{n} min ago",

@@ -30,7 +30,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import sso_refused, sso_signed_in
 from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
-from flask_h5mag_scim.web import directory, oidc, refusals, sso
+from flask_h5mag_scim.web import directory, oidc, people, refusals, sso
 
 from ..conftest import both_databases
 from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET, KEYS, Issuer, encode, new_key, running
@@ -1556,7 +1556,7 @@ def test_refusal_pages_offer_both_ways(world: World) -> None:
 
 def test_every_reason_has_its_words() -> None:
     """No reason that the code can give leaves a page or a test result without a text."""
-    sources = [inspect.getsource(module) for module in (directory, oidc, sso)]
+    sources = [inspect.getsource(module) for module in (directory, oidc, people, sso)]
     raised = r'(?:SignInError|ClaimsRefused|DirectoryError|_refuse_stranger)\(\s*"(\w+)"'
     asked = r'_ask\([^"]*"(\w+)"|(?:return|reason =) "(\w+)"'
     found = {
