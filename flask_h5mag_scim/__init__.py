@@ -7,11 +7,13 @@ from .provisioning.groups import GroupResource
 from .provisioning.membership import Membership, Nesting
 from .provisioning.users import UserResource
 from .signals import (
+    break_glass_used,
     group_deprovisioned,
     group_provisioned,
     group_updated,
     sso_linked,
     sso_refused,
+    sso_secret_expiring,
     sso_signed_in,
     token_issued,
     token_revoked,
@@ -28,11 +30,13 @@ __all__ = [
     "Nesting",
     "SCIMError",
     "UserResource",
+    "break_glass_used",
     "group_deprovisioned",
     "group_provisioned",
     "group_updated",
     "sso_linked",
     "sso_refused",
+    "sso_secret_expiring",
     "sso_signed_in",
     "token_issued",
     "token_revoked",

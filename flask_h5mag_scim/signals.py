@@ -49,6 +49,15 @@ sso_linked = _signals.signal("sso-linked")
 #: A single sign-on was refused. Carries ``reason`` (a code) and ``reference``.
 sso_refused = _signals.signal("sso-refused")
 
+#: The secret of an account's own registration at Microsoft ends soon, or has ended: mail its
+#: admins. Sent once each at 30, 14 and 3 days and at the end. Carries ``expires_at``, ``None``
+#: when nobody entered it, and ``days``, how many whole ones are left.
+sso_secret_expiring = _signals.signal("sso-secret-expiring")
+
+#: A break-glass owner came in with a password while the account requires Microsoft: what
+#: every other admin should hear of at once. Carries ``user``.
+break_glass_used = _signals.signal("break-glass-used")
+
 
 def tell(signal: Signal, app: Flask, **evidence: Any) -> None:
     """Send ``signal`` and let no receiver's failure reach the caller."""

@@ -39,8 +39,18 @@ class Event(StrEnum):
     SSO_TESTED = "sso.tested"
     SSO_SIGNED_IN = "sso.signed_in"
     SSO_REFUSED = "sso.refused"
+    SESSIONS_ENDED = "sessions.ended"
+    SSO_SECRET_EXPIRING = "sso.secret_expiring"  # noqa: S105, the name of an event
+    SSO_REENCRYPTED = "sso.reencrypted"
     SSO_LINKED = "sso.linked"
     SSO_UNLINKED = "sso.unlinked"
+    SSO_TRIAL_BEGAN = "sso.trial_began"
+    SSO_TRIAL_KEPT = "sso.trial_kept"
+    SSO_TRIAL_ENDED = "sso.trial_ended"
+    SSO_BREAK_GLASS_NAMED = "sso.break_glass_named"
+    SSO_BREAK_GLASS_REMOVED = "sso.break_glass_removed"
+    SSO_BREAK_GLASS = "sso.break_glass"
+    SSO_PASSWORD_REFUSED = "sso.password_refused"  # noqa: S105, the name of an event
 
 
 def record(

@@ -196,6 +196,8 @@ class IdentityProviderMixin:
     #: Encrypted; see :mod:`.vault`.
     client_secret: Mapped[str | None] = mapped_column(sa.Text)
     secret_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Of :data:`.providers.SECRET_WARNINGS`, the last that was told about this secret.
+    secret_warned_days: Mapped[int | None] = mapped_column(sa.SmallInteger)
     #: Whether guests of the directory may sign in.
     allows_guests: Mapped[bool] = mapped_column(default=True)
     #: Whether somebody without an object id may be found once by user name.
@@ -209,6 +211,8 @@ class IdentityProviderMixin:
     #: mode that is no trial.
     trial_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mode_after_trial: Mapped[str | None] = mapped_column(sa.String(16))
+    #: Since when Microsoft is required, through every change of the settings.
+    required_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     def mode_at(self, at: datetime) -> Mode:
         """How people sign in at the time ``at``; see :func:`mode_at`."""
@@ -342,10 +346,6 @@ class Records:
             CredentialKind.FEDERATED: self.FederatedCredential,
         }
 
-    def with_account(self, model: type[Any]) -> sa.Select[Any]:
-        """Rows of ``model``, each beside the account that it belongs to."""
-        key = sa.inspect(self.account).primary_key[0]
-        return sa.select(model, self.account).join(self.account, key == model.account_id)
     @cached_property
     def standing(self) -> sa.Select[Any]:
         """What bears on one user's sessions, by the keys of the account and the user; built
@@ -380,6 +380,10 @@ class Records:
             .where(account == sa.bindparam("scim_account"))
         )
 
+    def with_account(self, model: type[Any]) -> sa.Select[Any]:
+        """Rows of ``model``, each beside the account that it belongs to."""
+        key = sa.inspect(self.account).primary_key[0]
+        return sa.select(model, self.account).join(self.account, key == model.account_id)
 
 
 def single_key(model: type[Any]) -> sa.Column[Any]:

@@ -5,8 +5,9 @@ Nothing here commits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,17 @@ from sqlalchemy.orm import Session
 
 from . import accounts
 from .models import IdentityProviderMixin, Mode, ProviderState, Records, new_public_id, now
+from .vault import Vault
+
+#: With how many days left people are warned of the end of a secret; 0 is when it has come.
+SECRET_WARNINGS = (30, 14, 3, 0)
+
+#: How long *Require* lasts that nobody keeps: long enough to see that people come in, and to
+#: wait for when they do not.
+TRIAL = timedelta(minutes=30)
+
+#: From the mode that closes nothing to the one that closes most.
+_STRENGTH = {Mode.OFF: 0, Mode.BUTTON: 1, Mode.REDIRECT: 2, Mode.REQUIRE: 3}
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class Settings:
     mode: Mode = Mode.REDIRECT
     client_id: str | None = None
     #: Encrypted.
-    client_secret: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     secret_expires_at: datetime | None = None
     allows_guests: bool = True
     links_by_user_name: bool = False
@@ -114,6 +126,7 @@ def save(
     if waiting is not None and Settings.of(waiting) == wanted:
         return waiting
     version = 1 + max((row.version for row in (current, waiting) if row), default=0)
+    told = _told_of_secret(wanted, current, waiting)
     if waiting is None:
         waiting = records.IdentityProvider()
         waiting.account_id = account_id
@@ -123,7 +136,7 @@ def save(
     for each in fields(wanted):
         value = getattr(wanted, each.name)
         setattr(waiting, each.name, str(value) if isinstance(value, Mode) else value)
-    waiting.trial_ends_at = waiting.mode_after_trial = None
+    waiting.secret_warned_days = told
     waiting.version = version
     waiting.tested_at = waiting.tested_by = None
     waiting.updated_at, waiting.updated_by = now(), by[:255]
@@ -131,21 +144,171 @@ def save(
     return waiting
 
 
-def put_in_force(session: Session, records: Records, row: IdentityProviderMixin) -> None:
+def put_in_force(
+    session: Session, records: Records, row: IdentityProviderMixin, *, on_trial: bool = True
+) -> None:
     """Let ``row`` serve from the next sign-in on; what it replaces is gone.
 
     When it is another directory, all sessions of the account are over.
+
+    :param on_trial: whether *Require*, where it was not in force for this directory, begins
+        with a trial; after it the mode is the one before, or a button if there was none.
     """
     if row.state == ProviderState.IN_FORCE:
         return
+    at = now()
     current = in_force(session, records, row.account_id)
+    before = Mode.OFF if current is None else current.mode_at(at)
+    same_directory = (
+        current is not None and Settings.of(current).directory == Settings.of(row).directory
+    )
+    row.trial_ends_at = row.mode_after_trial = row.required_since = None
+    if row.mode == Mode.REQUIRE:
+        if current is not None and before is Mode.REQUIRE and same_directory:
+            row.trial_ends_at = current.trial_ends_at
+            row.mode_after_trial = current.mode_after_trial
+            row.required_since = current.required_since
+        else:
+            row.required_since = at
+            if on_trial:
+                after = {Mode.OFF: Mode.BUTTON, Mode.REQUIRE: Mode.REDIRECT}.get(before, before)
+                row.trial_ends_at, row.mode_after_trial = at + TRIAL, str(after)
     if current is not None:
-        if Settings.of(current).directory != Settings.of(row).directory:
+        if not same_directory:
             accounts.end_sessions(session, records, row.account_id)
         session.delete(current)
         session.flush()
     row.state = ProviderState.IN_FORCE
     session.flush()
+
+
+def sealed_secret(
+    vault: Vault,
+    rows: Sequence[IdentityProviderMixin | None],
+    *,
+    cloud: str,
+    client_id: str,
+    typed: str,
+) -> str | None:
+    """The secret to store for a registration: ``typed`` encrypted or, when nothing was typed,
+    the one that is stored for this registration in this cloud already.
+
+    A secret that is typed once more stays the stored one, so that nothing has changed.
+
+    :param rows: the account's rows, the one that the form shows first.
+    :returns: ``None`` when nothing was typed and nothing readable is stored.
+    """
+    stored = [
+        row.client_secret
+        for row in rows
+        if row is not None and (row.cloud, row.client_id) == (cloud, client_id)
+        if row.client_secret is not None and vault.opens(row.client_secret)
+    ]
+    if not typed:
+        return stored[0] if stored else None
+    same = (sealed for sealed in stored if vault.open(sealed) == typed)
+    return next(same, None) or vault.seal(typed)
+
+
+def secret_warning(row: IdentityProviderMixin, at: datetime) -> int | None:
+    """The one of :data:`SECRET_WARNINGS` that is due at the time ``at``; also when Microsoft has
+    said of a secret that its end has come."""
+    if row.client_id is None:
+        return None
+    if row.secret_warned_days == 0:
+        return 0
+    if row.secret_expires_at is None:
+        return None
+    left = row.secret_expires_at - at
+    if left <= timedelta(0):
+        return 0
+    due = [days for days in SECRET_WARNINGS if left <= timedelta(days=days)]
+    return min(due, default=None)
+
+
+def note_secret_warning(
+    session: Session, records: Records, row: IdentityProviderMixin, days: int
+) -> bool:
+    """Write down that a warning is told. ``False`` when it was before, by any process."""
+    Provider = records.IdentityProvider
+    told = Provider.secret_warned_days
+    # The version stays: this is no change of the settings.
+    result: Any = session.execute(
+        sa.update(Provider)
+        .where(Provider.id == row.id, sa.or_(told.is_(None), told > days))
+        .values(secret_warned_days=days)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(row)
+    return bool(result.rowcount)
+
+
+def _told_of_secret(wanted: Settings, *rows: IdentityProviderMixin | None) -> int | None:
+    """What was told of the secret in ``wanted``, if it is that of another row."""
+    for row in rows:
+        if row is not None and row.client_secret == wanted.client_secret:
+            if row.secret_expires_at == wanted.secret_expires_at:
+                return row.secret_warned_days
+    return None
+
+
+def weaken(
+    session: Session, records: Records, account_id: Any, wanted: Settings, *, by: str
+) -> bool:
+    """Ask less of people from now on, with the settings in force but for their mode: that
+    needs no test. Says whether ``wanted`` was that; pending settings are then dropped.
+    """
+    current, waiting = load(session, records, account_id)
+    if current is None or _STRENGTH[wanted.mode] >= _STRENGTH[current.mode_at(now())]:
+        return False
+    if replace(Settings.of(current), mode=wanted.mode) != wanted:
+        return False
+    if wanted.mode is Mode.OFF:
+        return switch_off(session, records, account_id, by=by)
+    if waiting is not None:
+        session.delete(waiting)
+    _set_mode(current, wanted.mode)
+    current.version += 1
+    current.updated_at, current.updated_by = now(), by[:255]
+    session.flush()
+    return True
+
+
+def keep(session: Session, records: Records, row: IdentityProviderMixin, *, by: str) -> bool:
+    """Let *Require* stay that is on trial. ``False`` when it is over, or was kept already."""
+    if row.trial_ends_at is None or row.mode_at(now()) is not Mode.REQUIRE:
+        return False
+    row.trial_ends_at = row.mode_after_trial = None
+    row.version += 1
+    row.updated_at, row.updated_by = now(), by[:255]
+    session.flush()
+    return True
+
+
+def end_trial(session: Session, records: Records, row: IdentityProviderMixin) -> Mode | None:
+    """Write down that a trial which nobody kept is over: it has been since its time came.
+
+    :returns: the mode that follows; ``None`` when there was nothing to write, or another
+        request has just written it.
+    """
+    after = row.mode_at(now())
+    if row.trial_ends_at is None or after is Mode.REQUIRE:
+        return None
+    Provider = records.IdentityProvider
+    # The version stays: whoever signs in right now signs in under the mode that follows.
+    result: Any = session.execute(
+        sa.update(Provider)
+        .where(Provider.id == row.id, Provider.trial_ends_at == row.trial_ends_at)
+        .values(mode=str(after), trial_ends_at=None, mode_after_trial=None, required_since=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(row)
+    return after if result.rowcount else None
+
+
+def _set_mode(row: IdentityProviderMixin, mode: Mode) -> None:
+    row.mode = str(mode)
+    row.trial_ends_at = row.mode_after_trial = row.required_since = None
 
 
 def passed(
@@ -177,7 +340,7 @@ def configure(
 ) -> IdentityProviderMixin:
     """The operator's way: settings in force at once, without a test."""
     row = save(session, records, account_id, wanted, by=by)
-    put_in_force(session, records, row)
+    put_in_force(session, records, row, on_trial=False)
     return row
 
 
@@ -194,8 +357,7 @@ def switch_off(session: Session, records: Records, account_id: Any, *, by: str) 
         session.delete(waiting)
     if current is not None and current.mode != Mode.OFF:
         accounts.end_sessions(session, records, account_id)
-        current.mode = str(Mode.OFF)
-        current.trial_ends_at = current.mode_after_trial = None
+        _set_mode(current, Mode.OFF)
         current.version += 1
         current.updated_at, current.updated_by = now(), by[:255]
         changed = True
