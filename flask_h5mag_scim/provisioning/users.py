@@ -50,7 +50,8 @@ class UserResource(Resource):
         is taken away.
     :param owner_role: a value that SCIM never gives. The account's last active person who
         has it is neither given another role nor deactivated nor deleted by SCIM. A view of
-        the host's that takes an owner away locks the account's row before it counts them.
+        the host's that takes an owner away locks the person's row and then the account's, in
+        this order like SCIM, before it counts them.
     """
 
     table = USER
