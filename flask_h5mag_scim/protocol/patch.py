@@ -17,7 +17,7 @@ from .errors import (
     SCIMError,
     literals,
 )
-from .paths import parse_path
+from .paths import Filter, LogExp, Not, parse_path
 from .schemas import Complex, Table, Target, deserialize
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -173,7 +173,19 @@ def _work(document: dict[str, Any], operation: Operation) -> int:
     if not operation.target.multi_valued and not isinstance(operation.value, list):
         return 0
     sent = len(operation.value) if isinstance(operation.value, list) else 1
-    return sent * (sent + len(documents.elements(document, operation.target)))
+    there = len(documents.elements(document, operation.target))
+    return sent * (sent + there) * _terms(operation.target.filter)
+
+
+def _terms(tree: Filter | None) -> int:
+    """How many comparisons brackets make of one element."""
+    match tree:
+        case LogExp(_, terms):
+            return sum(map(_terms, terms))
+        case Not(inner):
+            return _terms(inner)
+        case _:
+            return 1
 
 
 def _about(target: Target, error: type[SCIMError], detail: str) -> SCIMError:
