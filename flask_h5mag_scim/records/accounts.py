@@ -11,6 +11,13 @@ from sqlalchemy.orm import Session
 from .models import Records
 
 
+def session_epoch(session: Session, records: Records, account_id: Any) -> int:
+    """The number that the stamp of a session of the account's people must have by now."""
+    AccountState = records.AccountState
+    found = sa.select(AccountState.session_epoch).where(AccountState.account_id == account_id)
+    return session.scalar(found) or 0
+
+
 def end_sessions(session: Session, records: Records, account_id: Any) -> None:
     """Let every session of the account's people that began until now be over."""
     table: Any = records.AccountState.__table__  # type: ignore[attr-defined]  # a mapped class

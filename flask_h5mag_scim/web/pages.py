@@ -27,7 +27,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
-from ..records import federation, locks, log, providers, tokens
+from ..records import accounts, federation, locks, log, providers, tokens
 from ..records.models import (
     FederatedCredentialMixin,
     LogEntryMixin,
@@ -37,7 +37,7 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
-from . import access_tokens, forms, oauth, oidc, sessions, sso_settings
+from . import access_tokens, forms, oauth, oidc, people, sessions, sso_settings
 from .sso_settings import SSOForm
 from .texts import TEXTS, ago, ahead, say, say_html, span
 
@@ -220,6 +220,19 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
 
 
 # -- their steps -------------------------------------------------------------------------
+@blueprint.post("/sign-out-everywhere")
+def sign_out_everywhere() -> BaseResponse:
+    """End every session of the account's people but this one."""
+    account = _require_writer()
+    forms.require_recent_login()
+    state = get_state()
+    accounts.end_sessions(state.session, state.scim.records, state.scim.account_key(account))
+    sessions.keep()
+    forms.log_event(account, log.Event.SESSIONS_ENDED)
+    state.session.commit()
+    return _to_page("signed-out-everywhere")
+
+
 
 
 def _require_writer() -> Any:
@@ -492,6 +505,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         clouds=sso_settings.clouds(config.oidc_clouds, sso.cloud),
         redirect_uri=oidc.redirect_uri(state),
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
+        session_hours=sso_settings.session_hours(sso.session_hours),
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
         roles=scim.user.roles,

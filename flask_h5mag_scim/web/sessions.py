@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from flask import Flask, g, has_request_context, session
 from flask_login import current_user, user_logged_in, user_logged_out
 
-from ..records import sessions
+from ..records import accounts, sessions
 from ..records.sessions import Standing
 from ..state import get_state
 
@@ -67,13 +67,19 @@ def current() -> Stamp:
     return Stamp(*kept)
 
 
-def begins_at_microsoft(login_hint: object = None) -> None:
-    """Say, just before ``login_user()``, that Microsoft has vouched for the person.
+def begins_at_microsoft(account_id: Any, login_hint: object) -> None:
+    """Say that Microsoft has vouched for the person whom this request is about to sign in.
+
+    What ends the account's sessions from here on ends theirs.
 
     :param login_hint: the claim of that name.
     """
+    state = get_state()
     hint = login_hint if isinstance(login_hint, str) else ""
-    setattr(g, _MICROSOFT, hint if hint.isprintable() and len(hint) <= _MAX_HINT else "")
+    if not hint.isprintable() or len(hint) > _MAX_HINT:
+        hint = ""
+    epoch = accounts.session_epoch(state.session, state.scim.records, account_id)
+    setattr(g, _MICROSOFT, (epoch, hint))
 
 
 def permits(user: Any) -> bool:
@@ -133,18 +139,19 @@ def _stamp(app: Flask, *, user: Any, **evidence: Any) -> None:
     """Receiver of Flask-Login's ``user_logged_in``: a session begins now."""
     account, key = _names(user)
     standing = _standing(user) if account else None
-    hint = g.pop(_MICROSOFT, None)
-    _write(
-        Stamp(
-            account=account,
-            user=key,
-            account_epoch=standing.account_epoch if standing else 0,
-            user_epoch=standing.user_epoch if standing else 0,
-            method=PASSWORD if hint is None else MICROSOFT,
-            at=int(time.time()),
-            hint=hint or "",
-        )
+    stamp = Stamp(
+        account=account,
+        user=key,
+        account_epoch=standing.account_epoch if standing else 0,
+        user_epoch=standing.user_epoch if standing else 0,
+        method=PASSWORD,
+        at=int(time.time()),
     )
+    begun = g.pop(_MICROSOFT, None)
+    if begun is not None:
+        epoch, hint = begun
+        stamp = stamp._replace(method=MICROSOFT, account_epoch=epoch, hint=hint)
+    _write(stamp)
 
 
 def _forget(app: Flask, **evidence: Any) -> None:

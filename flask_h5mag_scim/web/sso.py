@@ -370,13 +370,15 @@ def _admit(attempt: Attempt) -> tuple[Any, people.Person]:
 
     :raises SignInError: when it opens nothing.
     """
-    provider, _ = _serving(attempt)
+    provider, account = _serving(attempt)
     _check_answer()
     state = get_state()
     claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
     # Microsoft took its time, and meanwhile all of it may have changed.
     provider, account = _serving(attempt)
-    key = get_state().scim.account_key(account)
+    key = state.scim.account_key(account)
+    # Before the settings are looked at: a change that they do not show yet ends the session.
+    sessions.begins_at_microsoft(key, claims.get("login_hint"))
     return account, people.admit(key, Settings.of(provider), claims)
 
 
@@ -439,7 +441,6 @@ def _sign_in(user: Any, attempt: Attempt) -> None:
     # A session that the application does not take leads straight back here.
     limits.keep_departures(departures)
     logout_user()  # after clear(): it leaves the word there that drops the cookie
-    sessions.begins_at_microsoft()
     login_user(user, remember=False)
     # Sessions kept on the server have an id, which may have been planted as well.
     regenerate = getattr(current_app.session_interface, "regenerate", None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from flask import request
@@ -13,7 +15,9 @@ from ..records import log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..state import get_state
 from . import forms
-from .texts import TEXTS, say
+from .texts import TEXTS, say, span
+
+_HOURS = re.compile(r"[1-9]|1[0-9]|2[0-4]")
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class SSOForm:
     provider: str
     directory: str
     cloud: str
+    session_hours: str = "12"
+    refuses_guests: bool = False
+    links_by_user_name: bool = False
 
     @classmethod
     def sent(cls) -> SSOForm | None:
@@ -33,6 +40,9 @@ class SSOForm:
             provider=request.form["sso_provider"],
             directory=request.form.get("directory", "").strip()[:200],
             cloud=request.form.get("cloud", "global"),
+            session_hours=request.form.get("session_hours", "12"),
+            refuses_guests="refuse_guests" in request.form,
+            links_by_user_name="link_by_user_name" in request.form,
         )
 
     @classmethod
@@ -47,6 +57,9 @@ class SSOForm:
             provider="none" if row.mode == Mode.OFF else "microsoft",
             directory=row.tenant_id,
             cloud=row.cloud,
+            session_hours=str(row.session_hours),
+            refuses_guests=not row.allows_guests,
+            links_by_user_name=row.links_by_user_name,
         )
 
 
@@ -89,7 +102,9 @@ def save(account: Any, sso: SSOForm) -> Saved:
                 answer.problems["directory"] = str(wrong)
             if sso.cloud not in state.config.oidc_clouds:
                 answer.problems["cloud"] = say("cloud.unknown")
-            if not answer.problems.keys() & {"directory", "cloud"}:
+            if not _HOURS.fullmatch(sso.session_hours):
+                answer.problems["session_hours"] = say("session_hours.unknown")
+            if not answer.problems.keys() & {"directory", "cloud", "session_hours"}:
                 _save_microsoft(account, sso, answer)
         case _:
             answer.problems["sso_provider"] = say("provider.unknown")
@@ -109,7 +124,13 @@ def _save_microsoft(account: Any, sso: SSOForm, answer: Saved) -> None:
         state.session,
         records,
         key,
-        providers.Settings(sso.cloud, sso.directory.lower()),
+        providers.Settings(
+            sso.cloud,
+            sso.directory.lower(),
+            allows_guests=not sso.refuses_guests,
+            links_by_user_name=sso.links_by_user_name,
+            session_hours=int(sso.session_hours),
+        ),
         by=forms.actor(),
     )
     if versions() == before:
@@ -117,6 +138,17 @@ def _save_microsoft(account: Any, sso: SSOForm, answer: Saved) -> None:
     forms.log_event(account, log.Event.SSO_SAVED, detail=f"{row.tenant_id} ({row.cloud})")
     is_pending = row.state == ProviderState.PENDING
     answer.done.append("sso-pending" if is_pending else "sso-saved")
+
+
+def session_hours(chosen: str) -> dict[str, str]:
+    """How long a session may last, in hours, with the words for it.
+
+    An operator may have chosen another number of hours than the page offers.
+    """
+    hours = {1, 4, 8, 12, 24}
+    if _HOURS.fullmatch(chosen):
+        hours.add(int(chosen))
+    return {str(n): span(timedelta(hours=n)) for n in sorted(hours)}
 
 
 def clouds(known: Mapping[str, str], chosen: str) -> dict[str, str]:

@@ -62,6 +62,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "done.sso-pending": "Single sign-on is saved. One step left: Test sign-in.",
         "done.sso-saved": "Single sign-on is saved.",
         "done.sso-off": "Single sign-on is off. Everyone signs in with their H5mag password.",
+        "done.signed-out-everywhere": "Everybody is signed out, but for you here.",
         "done.nothing": "Saved. Nothing had changed.",
         "done.discarded": "The token was discarded.",
         "done.revoked": "The token was revoked.",
@@ -128,11 +129,29 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "sso.in_force.title": "In force",
         "sso.in_force": "People are redirected to the Microsoft login page of the directory {tenant}.",
         "sso.tested": "The test passed on {time}.",
+        "sso.people": "Who may sign in",
+        "sso.people.lacking": "Who may sign in ({count} cannot yet)",
+        "sso.people.without": "{count} of {all} provisioned users have an externalId that is not an object ID.",
+        "sso.people.unreachable": "{count} of them cannot sign in with Microsoft.",
+        "sso.people.mapping": "In Microsoft Entra open Provisioning, Mappings, and change this row: {mapping}. Microsoft’s own default is {usual}. Then restart provisioning, so that everybody is written anew.",
+        "sso.people.fine": "All provisioned users ({all}) have an object ID as externalId.",
+        "sso.people.nobody": "Nobody is provisioned yet. Until then only people who are linked can sign in: Test sign-in offers to link your own account.",
+        "sso.guests": "Refuse guests of the directory",
+        "sso.guests.hint": "Needs the optional claim acct in the ID token; without it nobody can sign in, and Test sign-in says so.",
+        "sso.by_name": "Find people once by user name",
+        "sso.by_name.hint": "For people whose externalId is not an object ID: the first sign-in compares the user name with the optional claim upn, and then keeps the object ID. User names are given to others when somebody leaves: switch it off again when all have signed in.",
         # Mistakes in the single sign-on form
         "cloud.unknown": "Choose one of the clouds in the list.",
         "provider.unknown": "Choose one of the options.",
         "sso.changed": "Somebody else changed these settings after you opened the page. They are shown as they are now; choose again and save.",
         "provider.unregistered": "Microsoft cannot be chosen yet: this H5mag has no registration at Microsoft. Ask {email}.",
+        # Sessions
+        "sessions": "Sessions",
+        "session_hours": "Sign in again after",
+        "session_hours.hint": "A session that came from Microsoft ends after this time, also while somebody is at work in it. What Microsoft has decided meanwhile counts from then on.",
+        "session_hours.unknown": "Choose one of the times in the list.",
+        "sessions.end": "Sign out everywhere",
+        "sessions.end.hint": "Ends every session of this account’s people at once, on all their devices, but for yours here. They can sign in again.",
         # Tokens
         "tokens": "Tokens",
         "tokens.former": "Former tokens ({count})",
@@ -220,7 +239,10 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "event.sso.off": "Switched single sign-on off",
         "event.sso.tested": "Tested single sign-on",
         "event.sso.signed_in": "A user signed in with Microsoft",
+        "event.sessions.ended": "Signed everybody out",
         "event.sso.refused": "Refused a sign-in with Microsoft",
+        "event.sso.secret_expiring": "Warned of the end of the app registration’s secret",
+        "event.sso.reencrypted": "Encrypted the app registration’s secret with a new key",
         "event.sso.linked": "Linked a user to a person at Microsoft",
         "event.sso.unlinked": "Ended a user’s link to a person at Microsoft",
         # Spans of time
@@ -232,6 +254,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "in.today": "in less than a day",
         "in.day": "in 1 day",
         "in.days": "in {n} days",
+        "span.hour": "1 hour",
         "span.hours": "{n} hours",
         "span.day": "1 day",
         "span.days": "{n} days",
@@ -278,4 +301,5 @@ def span(length: timedelta) -> str:
         return say("span.year") if years == 1 else say("span.years", n=years)
     if length.days:
         return say("span.day") if length.days == 1 else say("span.days", n=length.days)
-    return say("span.hours", n=max(1, length.seconds // 3600))
+    hours = max(1, length.seconds // 3600)
+    return say("span.hour") if hours == 1 else say("span.hours", n=hours)

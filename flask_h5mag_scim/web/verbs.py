@@ -125,6 +125,9 @@ def _written(exchange: Exchange, change: Change, status: int) -> Answer:
     if isinstance(resource, UserResource):
         if change.is_adopted or change.kind == "created":
             links.mark(session, records, exchange.account_id, key)
+        if change.kind == "updated" and change.active is False:
+            # Who is restored must not find an old session alive.
+            links.end_sessions(session, records, exchange.account_id, key)
     elif "members" in change.paths:
         revision = versions.raise_(session, records, key)
     elif change.kind == "created":
