@@ -362,6 +362,7 @@ class Records:
                 Provider.mode,
                 Provider.trial_ends_at,
                 Provider.mode_after_trial,
+                Provider.required_since,
                 Provider.session_hours,
             )
             .select_from(self.account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,8 @@ class Standing:
     user_epoch: int
     #: How people sign in now.
     mode: Mode
+    #: Since when they must with Microsoft, if they must.
+    required_since: datetime | None
     #: How long a session that came from Microsoft may last; ``None`` without a directory.
     session_hours: int | None
     #: Whether the user keeps the password when the account requires Microsoft.
@@ -40,6 +43,7 @@ def standing(session: Session, records: Records, account_id: Any, user_id: Any) 
         account_epoch=row.account_epoch or 0,
         user_epoch=row.user_epoch or 0,
         mode=mode,
+        required_since=row.required_since,
         session_hours=row.session_hours,
         is_break_glass=row.break_glass_id is not None,
     )
