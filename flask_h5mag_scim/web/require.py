@@ -1,0 +1,183 @@
+"""What it takes to require Microsoft: break-glass owners, people whom Microsoft leads to, an
+admin who came in that way, and a trial that ends by itself (SSO.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_login import current_user
+
+from ..records import break_glass, links, log, providers
+from ..records.models import IdentityProviderMixin, Mode, now
+from ..state import get_state
+from . import people
+from .texts import say
+
+#: How long the secret of an account's own registration must last when it begins.
+SECRET_LASTS = timedelta(days=7)
+
+
+# Break-glass owners
+
+
+def break_glass_names(account: Any) -> list[str]:
+    """The user names of the account's break-glass owners."""
+    return [_name(user) for user in break_glass_owners(account)]
+
+
+def break_glass_owners(account: Any) -> list[Any]:
+    """The account's break-glass owners."""
+    state = get_state()
+    scim = state.scim
+    keys = break_glass.named(state.session, scim.records, scim.account_key(account))
+    found = [state.session.get(scim.user.model, key) for key in keys]
+    return [user for user in found if user is not None]
+
+
+def find_break_glass(account: Any, text: str) -> list[Any]:
+    """The users whose names stand in ``text``, one a line.
+
+    :raises ValueError: with a sentence, when somebody cannot be a break-glass owner.
+    """
+    names = list({line.strip().casefold(): line.strip() for line in text.splitlines()}.values())
+    names = [name[:255] for name in names if name]
+    if len(names) > break_glass.MAX_NAMED:
+        raise ValueError(say("break_glass.many", count=break_glass.MAX_NAMED))
+    found = {}
+    for name in names:
+        user = checked_break_glass(account, name)
+        found[get_state().scim.user.key(user)] = user
+    return list(found.values())
+
+
+def checked_break_glass(account: Any, name: str) -> Any:
+    """The user called ``name`` who can be a break-glass owner of ``account``.
+
+    :raises ValueError: with a sentence, when there is none, or who it is cannot be one.
+    """
+    state = get_state()
+    scim = state.scim
+    key = scim.account_key(account)
+    found = []
+    if "\x00" not in name:
+        found = scim.user.find_all(state.session, key, "userName", name, limit=2, ignore_case=True)
+    if len(found) != 1:
+        raise ValueError(say("break_glass.unknown", name=name))
+    user = found[0]
+    if not user.is_active or not scim.user.is_active(user):
+        raise ValueError(say("break_glass.inactive", name=name))
+    if not scim.can_manage(user, account):
+        raise ValueError(say("break_glass.role", name=name))
+    if links.is_provisioned(state.session, scim.records, key, scim.user.key(user)):
+        raise ValueError(say("break_glass.provisioned", name=name))
+    return user
+
+
+def name_break_glass(account: Any, users: Sequence[Any], *, by: str) -> bool:
+    """Let exactly ``users`` be the account's break-glass owners, and log whom that concerns.
+    Says whether that changed anything. Does not commit."""
+    state = get_state()
+    scim = state.scim
+    key, keys = scim.account_key(account), [scim.user.key(user) for user in users]
+    before = break_glass.named(state.session, scim.records, key)
+    break_glass.name(state.session, scim.records, key, keys, by=by)
+    for event, concerned in (
+        (log.Event.SSO_BREAK_GLASS_NAMED, [each for each in keys if each not in before]),
+        (log.Event.SSO_BREAK_GLASS_REMOVED, [each for each in before if each not in keys]),
+    ):
+        for each in concerned:
+            log.record(
+                state.session,
+                scim.records,
+                key,
+                event,
+                actor=by,
+                resource_type=scim.user.name,
+                resource_id=str(each),
+            )
+    return set(before) != set(keys)
+
+
+def _name(user: Any) -> str:
+    return str(get_state().scim.user.value(user, "userName") or "")
+
+
+# Require, and its trial
+
+
+def obstacles(account: Any, wanted: providers.Settings, owners: Sequence[Any]) -> dict[str, str]:
+    """Why Microsoft cannot be required yet, as sentences by field; empty when it can.
+
+    :param wanted: the settings that require it.
+    :param owners: the break-glass owners that there will be.
+    """
+    state = get_state()
+    problems = {}
+    unreachable = people.reach(account, wanted.tenant_id).unreachable
+    if not state.scim.knows_second_factor:
+        problems["mode"] = say("require.second_factor", email=state.config.support_email)
+    elif unreachable:
+        problems["mode"] = say(
+            "require.unreachable.one" if unreachable == 1 else "require.unreachable",
+            count=unreachable,
+        )
+    if not owners:
+        problems["break_glass"] = say("break_glass.none")
+    if wanted.client_id is not None and (
+        wanted.secret_expires_at is None or wanted.secret_expires_at - now() <= SECRET_LASTS
+    ):
+        problems["secret_expires"] = say("require.secret")
+    return problems
+
+
+def obstacles_to_begin(provider: IdentityProviderMixin, account: Any, tester: Any) -> list[str]:
+    """Why settings that require Microsoft stay pending although their test has passed.
+
+    :param tester: who signed in for the test, if they are a user here.
+    """
+    if provider.mode != Mode.REQUIRE:
+        return []
+    sentences = list(
+        obstacles(account, providers.Settings.of(provider), break_glass_owners(account)).values()
+    )
+    # Who requires Microsoft of everybody has just come in that way; SSO.md §3.
+    if tester is None or tester.get_id() != current_user.get_id():
+        sentences.append(say("require.own"))
+    return sentences
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial that is under way."""
+
+    ends_at: datetime
+    minutes: int
+
+
+def trial(provider: IdentityProviderMixin | None) -> Trial | None:
+    """The trial of the settings in force; ``None`` when they are on none."""
+    at = now()
+    if provider is None or provider.trial_ends_at is None or at >= provider.trial_ends_at:
+        return None
+    seconds = (provider.trial_ends_at - at).total_seconds()
+    return Trial(provider.trial_ends_at, minutes=max(1, round(seconds / 60)))
+
+
+def settle(provider: IdentityProviderMixin | None, account: Any) -> None:
+    """Write down, and log, that a trial of ``provider`` has ended, where it has. Commits."""
+    if provider is None or provider.trial_ends_at is None:
+        return
+    state = get_state()
+    after = providers.end_trial(state.session, state.scim.records, provider)
+    if after is not None:
+        log.record(
+            state.session,
+            state.scim.records,
+            state.scim.account_key(account),
+            log.Event.SSO_TRIAL_ENDED,
+            detail=str(after),
+        )
+        state.session.commit()
