@@ -115,6 +115,7 @@ def index() -> BaseResponse:
 @blueprint.get("/generate")
 @blueprint.get("/save")
 @blueprint.get("/discard")
+@blueprint.get("/sign-out-everywhere")
 def back() -> BaseResponse:
     """Where a form was posted to, typed or reloaded: the page."""
     return _to_page()
