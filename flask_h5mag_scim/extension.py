@@ -16,7 +16,7 @@ from .provisioning.users import UserResource
 from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import forms, oauth, pages, people, scim, sessions, sso
+from .web import directory, forms, modes, oauth, pages, people, scim, sessions, sso
 
 U = TypeVar("U")
 
@@ -161,11 +161,29 @@ class H5magSCIM:
         :param next: the local path to return to; anything else is dropped.
         :param login_hint: the name that the person typed; Microsoft fills it in.
         """
-        state = get_state()
-        if account is None or not state.config.has_registration or not self.is_licensed(account):
+        wanted = (Mode.REDIRECT, Mode.REQUIRE)
+        return self._sign_in_url(account, wanted, next=next, login_hint=login_hint)
+
+    def sso_button_url(
+        self, account: Any, *, next: str | None = None, login_hint: str | None = None
+    ) -> str | None:
+        """Where a button "Sign in with Microsoft" beside the host's password field leads, or
+        ``None`` for no button. The same address as :meth:`sso_url`, also for an account that
+        shows the button and does not redirect.
+        """
+        wanted = (Mode.BUTTON, Mode.REDIRECT, Mode.REQUIRE)
+        return self._sign_in_url(account, wanted, next=next, login_hint=login_hint)
+
+    def _sign_in_url(
+        self, account: Any, wanted: Sequence[Mode], *, next: str | None, login_hint: str | None
+    ) -> str | None:
+        if account is None:
             return None
+        state = get_state()
         provider = providers.in_force(state.session, self.records, self.account_key(account))
-        if provider is None or provider.mode != Mode.REDIRECT:
+        if provider is None or modes.serving(provider, account) not in wanted:
+            return None
+        if not directory.is_registered(state.config, provider):
             return None
         return url_for(
             f"{sso.blueprint.name}.login",

@@ -246,9 +246,10 @@ def note_secret_warning(
 def _told_of_secret(wanted: Settings, *rows: IdentityProviderMixin | None) -> int | None:
     """What was told of the secret in ``wanted``, if it is that of another row."""
     for row in rows:
-        if row is not None and row.client_secret == wanted.client_secret:
-            if row.secret_expires_at == wanted.secret_expires_at:
-                return row.secret_warned_days
+        if row is None or row.client_secret != wanted.client_secret:
+            continue
+        if row.secret_expires_at == wanted.secret_expires_at:
+            return row.secret_warned_days
     return None
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from joserfc.errors import JoseError
@@ -26,6 +26,7 @@ from joserfc.jwk import RSAKey
 
 from .. import config as configuration
 from ..config import METADATA_SUFFIX, Config
+from ..records.vault import Vault, VaultError
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +77,36 @@ class DirectoryError(SignInError):
     """The directory's metadata or keys cannot be had, or cannot be trusted."""
 
 
+class DomainError(Exception):
+    """A domain does not lead to one organisation's directory; ``reason`` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Pinned(Protocol):
     """A row that says which directory is trusted."""
 
-    cloud: Any
-    tenant_id: Any
+    @property
+    def cloud(self) -> Any:
+        """A name in the configuration."""
+
+    @property
+    def tenant_id(self) -> Any:
+        """The directory's id, perhaps."""
+
+
+class Registered(Pinned, Protocol):
+    """A row that also says as whom its account speaks to Microsoft."""
+
+    @property
+    def client_id(self) -> Any:
+        """The account's own; ``None`` for the host's."""
+
+    @property
+    def client_secret(self) -> Any:
+        """Encrypted."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +126,8 @@ class Connection(Directory):
 
     client_id: str
     client_secret: str = field(repr=False)
+    #: Whether the registration is the account's own, which its admins can repair.
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,22 +139,41 @@ class Metadata:
     jwks_uri: str
 
 
-def connect(config: Config, provider: Pinned) -> Connection:
-    """The connection of an account's settings.
+def is_registered(config: Config, provider: Registered) -> bool:
+    """Whether there is a registration at Microsoft for these settings: the account's own, or
+    the host's."""
+    return provider.client_id is not None or config.has_registration
 
-    :raises SignInError: when this application has no registration, its configuration does
-        not know the cloud any more, or the tenant is no organisation's.
+
+def connect(config: Config, provider: Registered, vault: Vault) -> Connection:
+    """The connection of an account's settings, with its own registration if it has one.
+
+    :param vault: opens the account's own secret.
+    :raises SignInError: when there is no registration, its secret cannot be read, the
+        configuration does not know the cloud any more, or the tenant is no organisation's.
     """
-    if config.oidc_client_id is None or config.oidc_client_secret is None:
+    if provider.client_id is not None:
+        client_id, client_secret = provider.client_id, _open(vault, provider.client_secret)
+    elif config.oidc_client_id is not None and config.oidc_client_secret is not None:
+        client_id, client_secret = config.oidc_client_id, config.oidc_client_secret
+    else:
         raise SignInError("registration")
     found = locate(config, provider)
     return Connection(
         issuer=found.issuer,
         metadata_url=found.metadata_url,
         tenant_id=found.tenant_id,
-        client_id=config.oidc_client_id,
-        client_secret=config.oidc_client_secret,
+        client_id=client_id,
+        client_secret=client_secret,
+        is_own=provider.client_id is not None,
     )
+
+
+def _open(vault: Vault, sealed: str | None) -> str:
+    try:
+        return vault.open(sealed or "")
+    except VaultError as error:
+        raise SignInError("own_secret") from error
 
 
 def locate(config: Config, pinned: Pinned) -> Directory:
@@ -149,6 +196,71 @@ def locate(config: Config, pinned: Pinned) -> Directory:
         else f"{authority}/{tenant_id}/v2.0"
     )
     return Directory(issuer, issuer + METADATA_SUFFIX, tenant_id)
+
+
+def consent_url(config: Config, provider: Registered, redirect_uri: str) -> str | None:
+    """Where an administrator of the directory lets all its people use the application.
+
+    What Microsoft answers there is believed by nobody: anybody can write such an answer.
+
+    :returns: ``None`` where there is no such page: without a registration, for a directory
+        that cannot be located, and for a stand-in that is no Microsoft.
+    """
+    client_id = provider.client_id or config.oidc_client_id
+    try:
+        found = locate(config, provider)
+    except SignInError:
+        return None
+    if client_id is None or found.tenant_id not in found.issuer:
+        return None
+    query = {"client_id": client_id, "scope": "openid profile", "redirect_uri": redirect_uri}
+    return f"{found.issuer}/adminconsent?{urlencode(query, quote_via=quote)}"
+
+
+def resolve(config: Config, cloud: str, domain: str) -> str:
+    """The tenant id of the directory that has a domain.
+
+    Asks the chosen cloud's authority, and nobody else: the domain is a part of the path.
+
+    :param cloud: one that ``config`` knows.
+    :param domain: as :data:`..config.DOMAIN` has it.
+    :raises DomainError: with the reason ``unknown``, ``unreachable``, ``elsewhere``, ``many``
+        or ``unsupported``.
+    """
+    authority = config.oidc_clouds[cloud]
+    if authority.endswith(METADATA_SUFFIX):
+        raise DomainError("unsupported")
+    if not configuration.DOMAIN.fullmatch(domain):
+        raise DomainError("unknown")
+    try:
+        document = _get_object(f"{authority}/{domain}/v2.0{METADATA_SUFFIX}")
+    except _StatusError as error:
+        raise DomainError("unknown" if error.status in (400, 404) else "unreachable") from error
+    except _FAILURES as error:
+        raise DomainError("unreachable") from error
+    issuer = document.get("issuer")
+    named = re.fullmatch(
+        re.escape(authority) + r"/([^/]+)/v2\.0", issuer if isinstance(issuer, str) else ""
+    )
+    if named is None:
+        raise DomainError("elsewhere")
+    try:
+        tenant_id = configuration.tenant_id(named.group(1))
+    except ValueError as error:
+        raise DomainError("many") from error
+    try:
+        check_metadata(document, locate(config, _Found(cloud, tenant_id)))
+    except DirectoryError as error:
+        raise DomainError("elsewhere") from error
+    return tenant_id
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A directory that is not stored yet."""
+
+    cloud: str
+    tenant_id: str
 
 
 def check_metadata(document: Mapping[str, object], directory: Directory) -> Metadata:
@@ -247,11 +359,22 @@ def read(response: requests.Response) -> bytes:
     return bytes(body)
 
 
+class _StatusError(ValueError):
+    """An answer that is not 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the answer is {status}")
+        self.status = status
+
+
+#: What is raised for an answer that cannot be had or used.
+_FAILURES = (requests.RequestException, OSError, ValueError, RecursionError)
+
+
 def _get_object(url: str) -> dict[str, object]:
     """The JSON object at ``url``.
 
-    :raises requests.RequestException, ValueError, RecursionError, TimeoutError: whatever
-        is wrong with it.
+    :raises _FAILURES: whatever is wrong with it.
     """
 
     def call() -> bytes:
@@ -265,7 +388,7 @@ def _get_object(url: str) -> dict[str, object]:
         )
         if response.status_code != requests.codes.ok:
             response.close()
-            raise ValueError("the answer is not 200")
+            raise _StatusError(response.status_code)
         return read(response)
 
     document = json.loads(within(DEADLINE, call))
@@ -385,6 +508,6 @@ class Store:
 def _ask(url: str, reason: str) -> dict[str, object]:
     try:
         return _get_object(url)
-    except (requests.RequestException, OSError, ValueError, RecursionError) as error:
+    except _FAILURES as error:
         logger.warning("%s did not answer as it should: %s", url, type(error).__name__)
         raise DirectoryError(reason) from error

@@ -310,7 +310,8 @@ def redeem(
     except SignInError:
         raise
     except OAuthError as error:
-        raise SignInError(_token_error(error.error), number=aadsts(error.description)) from error
+        reason = _token_error(error.error, is_own=connection.is_own)
+        raise SignInError(reason, number=aadsts(error.description)) from error
     except InvalidKeyIdError as error:
         raise SignInError("key") from error
     except ClaimError as error:
@@ -331,11 +332,13 @@ def redeem(
     return dict(claims)
 
 
-def _token_error(error: object) -> str:
+def _token_error(error: object, *, is_own: bool) -> str:
     # RFC 6749 §5.2
     match error:
         case "invalid_grant":
             return "code"
+        case "invalid_client" | "unauthorized_client" if is_own:
+            return "own_client"
         case "invalid_client" | "unauthorized_client":
             return "client"
         case _:

@@ -46,6 +46,8 @@ MESSAGE_OF: Mapping[str, str] = MappingProxyType(
         "cloud": "registration",
         "tenant_id": "discovery",
         "client": "registration",
+        "own_client": "own_registration",
+        "own_secret": "own_registration",
         "metadata": "discovery",
         "keys": "discovery",
         "keys_unavailable": "discovery",
@@ -99,6 +101,18 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             "H5mag’s registration at Microsoft does not work. Only H5mag can repair that: "
             "please write to {email} and give the reference. Until then, sign in with your "
             "H5mag password.",
+        ),
+        "own_registration": Message(
+            "Your organisation’s registration of H5mag does not work",
+            "Microsoft and H5mag do not agree on its secret. Please give the reference to an owner "
+            "or admin of your H5mag account, who can enter a new one under Account, Provisioning & "
+            "SSO. Until then, sign in with your H5mag password.",
+        ),
+        "consent": Message(
+            "You are back from Microsoft",
+            "H5mag cannot see here whether consent was given. Press Test sign-in under Account, "
+            "Provisioning & SSO to find out.",
+            can_try_again=False,
         ),
         "discovery": Message(
             "Microsoft cannot be reached right now",
@@ -190,6 +204,11 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "Correct it.",
         "client": "Microsoft does not accept the secret of H5mag’s registration. Only H5mag can "
         "renew it.",
+        "own_client": "Microsoft does not accept your app registration. Enter the Application "
+        "(client) ID and the Value of its secret again, and make sure that the secret has not "
+        "expired.",
+        "own_secret": "The stored secret of your app registration cannot be read any more. Enter "
+        "it again.",
         "discovery": "No directory answered at this address. Check the Directory (tenant) ID "
         "and the Microsoft cloud; if they are right, Microsoft may be down: try again later.",
         "metadata": "The directory describes itself in a way that H5mag does not trust. Check "
@@ -242,7 +261,12 @@ _AADSTS_HINTS: tuple[tuple[str, str], ...] = (
         "50011 900971 70004",
         "This redirect URI is not registered for the application: {redirect_uri}",
     ),
-    ("700016 70001", "The application is not in this directory, or is disabled there."),
+    (
+        "700016 70001",
+        "The application is not in this directory, or is disabled there. Check that the Directory "
+        "(tenant) ID and the Application (client) ID are not swapped; if H5mag’s own registration "
+        "is used, an administrator of the directory adds it with Grant admin consent.",
+    ),
     (
         "90002 90038",
         "There is no such directory in this cloud. Check the Directory (tenant) ID and the "
@@ -251,6 +275,12 @@ _AADSTS_HINTS: tuple[tuple[str, str], ...] = (
     ("7000215 70002", "The secret of H5mag’s registration is wrong. Only H5mag can renew it."),
     ("7000222", "The secret of H5mag’s registration has expired. Only H5mag can renew it."),
     ("700025", "The registration’s platform must be Web, not a public client. Tell H5mag."),
+    ("50058", "The person has to sign in at Microsoft first. Test again."),
+    (
+        "50194",
+        "The application serves one directory only, and not this one. Check the Directory (tenant) "
+        "ID.",
+    ),
     ("700027 50012", "Microsoft does not accept H5mag’s certificate. Only H5mag can renew it."),
     (
         "50105",
@@ -264,25 +294,70 @@ _AADSTS_HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "65001 90094 90008",
-        "Consent is missing. An administrator of the directory grants it in Microsoft Entra under "
-        "Enterprise applications, Permissions.",
+        "Consent is missing. An administrator of the directory gives it with Grant admin consent "
+        "on the settings page, or in Microsoft Entra under Enterprise applications, Permissions.",
     ),
     ("65004", "The person declined. Try again and accept."),
     (
         "53000 53001 53003 530032 50131 50158",
-        "A Conditional Access policy of your directory refused the sign-in.",
+        "A Conditional Access policy of your directory refused the sign-in. Your IT department "
+        "can change that; there is nothing to do here.",
     ),
     (
         "50053 50055 50057 50126 50144",
-        "Microsoft refused this person: locked, disabled, or a wrong or expired password.",
+        "Microsoft refused this person: locked, disabled, or a wrong or expired password. Your IT "
+        "department can help.",
     ),
     ("50196", "Microsoft saw the same sign-in too often in a short time. Wait a few minutes."),
-    ("54005 70008 501481", "This sign-in was used already or took too long. Test again."),
+    ("54005 70008 501481 700005", "This sign-in was used already or took too long. Test again."),
     ("90033 90006 90024 90055", "Microsoft is busy. Try again in a minute."),
 )
 AADSTS_HINTS: Mapping[str, str] = MappingProxyType(
     {number: hint for numbers, hint in _AADSTS_HINTS for number in numbers.split()}
 )
+
+#: Those that say something else where the registration is the account's own.
+_OWN_AADSTS_HINTS: tuple[tuple[str, str], ...] = (
+    (
+        "7000215 70002",
+        "The secret of your app registration is wrong. Enter its Value, not its Secret ID; if the "
+        "Value is gone, make a new secret in Microsoft Entra.",
+    ),
+    (
+        "7000222",
+        "The secret of your app registration has expired. Make a new one in Microsoft Entra under "
+        "Certificates & secrets, and enter its Value and its end here.",
+    ),
+    (
+        "700025",
+        "Your app registration is a public client. In Microsoft Entra, under Authentication, its "
+        "platform must be Web.",
+    ),
+    (
+        "700016 70001",
+        "Your app registration is not in this directory, or is disabled there. Check that the "
+        "Directory (tenant) ID and the Application (client) ID are not swapped.",
+    ),
+    (
+        "700027 50012",
+        "Microsoft wants a certificate of your app registration. H5mag sends its secret: allow "
+        "client secrets there.",
+    ),
+)
+OWN_AADSTS_HINTS: Mapping[str, str] = MappingProxyType(
+    {number: hint for numbers, hint in _OWN_AADSTS_HINTS for number in numbers.split()}
+)
+
+
+def hint(reason: str, number: str | None, *, is_own: bool) -> str:
+    """What an admin reads whose test failed. It may have ``{redirect_uri}`` in it.
+
+    :param number: Microsoft's, if there was one.
+    :param is_own: whether the account has its own registration.
+    """
+    known = {**AADSTS_HINTS, **OWN_AADSTS_HINTS} if is_own else AADSTS_HINTS
+    return known.get(number or "") or HINTS[reason]
+
 
 #: Why a test that passed found nobody here.
 NOBODY: Mapping[str, str] = MappingProxyType(

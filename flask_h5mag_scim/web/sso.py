@@ -293,6 +293,8 @@ def callback() -> ResponseReturnValue:
         signed_in_already = _take_other_tab(states[0]) if len(states) == 1 else None
         if signed_in_already is not None:
             return redirect(signed_in_already, 303)
+        if not states and "admin_consent" in request.args:
+            return _page("consent", status=200)
         return _refuse_stranger("state")
     if attempt.purpose == "test":
         return _end_test(attempt)
@@ -362,6 +364,7 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     if person.is_new:
         tell(sso_linked, get_app(), account=account, user=user, by=str(person.way))
     tell(sso_signed_in, get_app(), account=account, user=user)
+    registration.notice(account)
     return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
 
@@ -373,12 +376,12 @@ def _admit(attempt: Attempt) -> tuple[Any, people.Person]:
     provider, account = _serving(attempt)
     _check_answer()
     state = get_state()
-    claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
-    # Microsoft took its time, and meanwhile all of it may have changed.
-    provider, account = _serving(attempt)
     key = state.scim.account_key(account)
+    claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
     # Before the settings are looked at: a change that they do not show yet ends the session.
     sessions.begins_at_microsoft(key, claims.get("login_hint"))
+    # Microsoft took its time, and meanwhile all of it may have changed.
+    provider, account = _serving(attempt)
     return account, people.admit(key, Settings.of(provider), claims)
 
 
@@ -410,6 +413,8 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
         )
         state.session.commit()
         tell(sso_refused, get_app(), account=account, reason=refusal.reason, reference=reference)
+        if found is not None and found[0].id.hex == attempt.provider:
+            registration.notice_refusal(account, found[0], refusal)
     return _page(
         refusal.reason,
         reference=reference,
@@ -695,5 +700,5 @@ def _page(
 def _hint(result: Mapping[str, Any]) -> str | None:
     if result["passed"]:
         return None
-    hint = refusals.hint(result["reason"], result["number"], is_own=result["own"])
+    hint = refusals.hint(result["reason"], result["number"], is_own=result.get("own", False))
     return hint.format(redirect_uri=oidc.redirect_uri(get_state()))

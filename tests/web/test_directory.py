@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 from werkzeug.wrappers import Response
 
 from flask_h5mag_scim import config as configuration
+from flask_h5mag_scim.records.vault import Vault
 from flask_h5mag_scim.web import directory
 from flask_h5mag_scim.web.directory import Connection, DirectoryError, SignInError, Store
 
@@ -54,7 +55,10 @@ def settings(**values: Any) -> configuration.Config:
 
 
 def provider(cloud: str, tenant_id: str = TENANT) -> Any:
-    return SimpleNamespace(cloud=cloud, tenant_id=tenant_id)
+    return SimpleNamespace(cloud=cloud, tenant_id=tenant_id, client_id=None, client_secret=None)
+
+
+NO_KEYS = Vault([], secret_keys=[])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,7 @@ def provider(cloud: str, tenant_id: str = TENANT) -> Any:
 )
 def test_connections(cloud: str, issuer: str) -> None:
     """A cloud and a tenant name one issuer, and the metadata stands below it."""
-    found = directory.connect(settings(), provider(cloud, TENANT.upper()))
+    found = directory.connect(settings(), provider(cloud, TENANT.upper()), NO_KEYS)
     assert found.issuer == issuer
     assert found.metadata_url == f"{issuer}/.well-known/openid-configuration"
     assert (found.tenant_id, found.client_id) == (TENANT, CLIENT_ID)
@@ -79,12 +83,12 @@ def test_a_connection_needs_a_registration_and_a_cloud() -> None:
     """Without the host's registration, or with a cloud that is gone, nothing begins."""
     bare = settings(H5MAG_SCIM_OIDC_CLIENT_ID=None, H5MAG_SCIM_OIDC_CLIENT_SECRET=None)
     with pytest.raises(SignInError, match="registration"):
-        directory.connect(bare, provider("global"))
+        directory.connect(bare, provider("global"), NO_KEYS)
     for half in ("oidc_client_id", "oidc_client_secret"):
         with pytest.raises(SignInError, match="registration"):
-            directory.connect(replace(settings(), **{half: None}), provider("global"))
+            directory.connect(replace(settings(), **{half: None}), provider("global"), NO_KEYS)
     with pytest.raises(SignInError, match="cloud"):
-        directory.connect(settings(), provider("gone"))
+        directory.connect(settings(), provider("gone"), NO_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_a_connection_needs_a_registration_and_a_cloud() -> None:
 def test_a_tenant_is_a_guid(tenant: str) -> None:
     """Whatever else got into the table, it leads to no address of the cloud."""
     with pytest.raises(SignInError, match="tenant_id"):
-        directory.connect(settings(), provider("global", tenant))
+        directory.connect(settings(), provider("global", tenant), NO_KEYS)
 
 
 def test_a_usable_tenant_id() -> None:
@@ -266,7 +270,9 @@ def store(clock: Clock) -> Store:
 @pytest.fixture
 def connection(issuer: Issuer) -> Connection:
     return directory.connect(
-        settings(H5MAG_SCIM_OIDC_CLOUDS={"test": issuer.base}), provider("test")
+        settings(H5MAG_SCIM_OIDC_CLOUDS={"test": issuer.base}),
+        provider("test"),
+        NO_KEYS,
     )
 
 
@@ -586,6 +592,7 @@ def test_the_store_is_bounded(issuer: Issuer, clock: Clock) -> None:
         directory.connect(
             settings(H5MAG_SCIM_OIDC_CLOUDS={"test": issuer.base}),
             provider("test", f"{number * 8}-0000-4000-8000-000000000000"),
+            NO_KEYS,
         )
         for number in "123"
     )
@@ -599,7 +606,9 @@ def test_the_store_is_bounded(issuer: Issuer, clock: Clock) -> None:
 def test_tenants_do_not_share_keys(issuer: Issuer, store: Store, connection: Connection) -> None:
     """Each directory's keys are its own."""
     other = directory.connect(
-        settings(H5MAG_SCIM_OIDC_CLOUDS={"test": issuer.base}), provider("test", OTHER_TENANT)
+        settings(H5MAG_SCIM_OIDC_CLOUDS={"test": issuer.base}),
+        provider("test", OTHER_TENANT),
+        NO_KEYS,
     )
     issuer.key_members = {"issuer": connection.issuer}
     assert kids(store, connection) == ["first"]
