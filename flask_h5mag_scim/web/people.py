@@ -63,7 +63,7 @@ def find(key: Any, settings: Settings, claims: Mapping[str, Any]) -> Person:
     oid = oidc.object_id(claims)
     found = _linked(key, settings.tenant_id, oid) or _by_external_id(key, settings.tenant_id, oid)
     if found is None and settings.links_by_user_name:
-        found = _by_user_name(key, oid, claims)
+        found = _by_user_name(key, settings.tenant_id, oid, claims)
     if found is None:
         raise SignInError("not_provisioned", object_id=oid)
     # The second is Flask-Login's word, which the host may read more strictly.
@@ -136,13 +136,14 @@ def _by_external_id(key: Any, tenant_id: str, oid: str) -> Person | None:
     known = links.of(state.session, scim.records, key, scim.user.key(found[0]))
     if known is None or known.provisioned_at is None:
         raise SignInError("not_by_scim", object_id=oid)
-    # A link to a directory of former days says nothing of this one.
-    if known.oid is not None and known.tenant_id == tenant_id:
+    # A link to a directory of former days says nothing of this one, and the right one may
+    # have been stored since it was looked for.
+    if known.oid not in (None, oid) and known.tenant_id == tenant_id:
         raise SignInError("mismatch", object_id=oid)
     return Person(found[0], Way.EXTERNAL_ID)
 
 
-def _by_user_name(key: Any, oid: str, claims: Mapping[str, Any]) -> Person | None:
+def _by_user_name(key: Any, tenant_id: str, oid: str, claims: Mapping[str, Any]) -> Person | None:
     upn = claims.get("upn")
     if not isinstance(upn, str) or not ("acct" not in claims or _is_member(claims)):
         return None
@@ -162,7 +163,9 @@ def _by_user_name(key: Any, oid: str, claims: Mapping[str, Any]) -> Person | Non
     known = links.of(state.session, scim.records, key, scim.user.key(user))
     if known is None or known.provisioned_at is None:
         return None
-    if known.oid is not None or _given_oid(user) is not None:
+    if known.oid is not None and (known.tenant_id, known.oid) != (tenant_id, oid):
+        return None
+    if _given_oid(user) is not None:
         return None
     return Person(user, Way.USER_NAME)
 
