@@ -82,9 +82,7 @@ def subscriber(address: str | None) -> str | None:
 def departures() -> list[int]:
     """When this browser was sent to Microsoft without a click, in the last two minutes."""
     now = int(time.time())
-    kept = session.get(_DEPARTURES)
-    times = kept if isinstance(kept, list) else []
-    return [at for at in times if isinstance(at, int) and 0 <= now - at < DEPARTURES_WITHIN]
+    return [at for at in session.get(_DEPARTURES, ()) if 0 <= now - at < DEPARTURES_WITHIN]
 
 
 def goes_in_circles() -> bool:
