@@ -7,6 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from example_app.models import db
+from example_app.provisioning import scim
+
 from .conftest import Entra, both_databases
 
 
@@ -97,3 +104,33 @@ def test_people_and_their_groups_are_deleted_at_once(entra: Entra) -> None:
         tasks += [delete(f"/Groups/{group['id']}") for group in groups]
         answers = at_once(entra, tasks)
         assert {answer.status_code for answer in answers} == {204}
+
+
+@both_databases
+@pytest.mark.parametrize(("given_up", "status"), [(1, 200), (2, 503)])
+def test_what_the_database_gives_up_is_tried_once_more(
+    app: Flask, entra: Entra, monkeypatch: pytest.MonkeyPatch, given_up: int, status: int
+) -> None:
+    """A deadlock is nobody's fault: the request is carried out again from its beginning, body
+    and all, and nothing of the first time is left."""
+    owner = entra.get("/Users").get_json()["Resources"][0]["id"]
+    seen: list[str] = []
+
+    class Deadlock(Exception):
+        sqlstate = "40P01"
+
+    def refuse(user: Any, account: Any) -> bool:
+        seen.append(user.username)
+        if len(seen) <= given_up:
+            raise sa.exc.OperationalError("SELECT", {}, Deadlock())
+        return True
+
+    monkeypatch.setattr(scim, "can_adopt", refuse)
+    answer = entra.patch(f"/Users/{owner}", {"op": "add", "path": "title", "value": "Chief"})
+    assert answer.status_code == status
+    assert seen == ["owner@acme.example"] * 2
+    assert ("Chief" in entra.get(f"/Users/{owner}").text) is (status == 200)
+    with app.app_context():
+        Entry = scim.LogEntry
+        refused = db.session.scalars(sa.select(Entry).where(Entry.status >= 400)).all()
+        assert len(refused) == (1 if status == 503 else 0)

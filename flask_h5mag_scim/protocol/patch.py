@@ -18,12 +18,10 @@ from .errors import (
     literals,
 )
 from .paths import Filter, LogExp, Not, parse_path
-from .schemas import Complex, Table, Target, deserialize
+from .schemas import MAX_ELEMENTS, Complex, Table, Target, deserialize
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
-#: No person has more of anything; comparing each with each must stay cheap.
-MAX_ELEMENTS = 1000
 #: How many elements may be gone through for all of a request's operations together.
 MAX_COMPARISONS = 2 * MAX_ELEMENTS**2
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import SCIMError
+from .errors import InvalidValue, SCIMError
 from .paths import parse_path
 from .schemas import Table, Target
 
 #: Returned whatever is asked for (``returned: always``, RFC 7643 §7).
 _ALWAYS = frozenset({"schemas", "id"})
+
+#: More attributes than any resource has.
+MAX_NAMES = 500
 
 
 class Projection:
@@ -45,7 +48,10 @@ class Projection:
 
 def _targets(table: Table, text: str | None) -> list[Target]:
     targets = []
-    for name in (text or "").split(","):
+    names = (text or "").split(",")
+    if len(names) > MAX_NAMES:
+        raise InvalidValue(f"attributes and excludedAttributes name at most {MAX_NAMES}.")
+    for name in names:
         if name.strip():
             try:
                 targets.append(table.locate(parse_path(name.strip())))

@@ -29,6 +29,9 @@ _SCHEMA_URN = re.compile(r"urn:.+:\d+(\.\d+)*:[A-Za-z]+", re.IGNORECASE)
 
 _UNKNOWN: Any = object()
 
+#: No person has more of anything; comparing each with each must stay cheap.
+MAX_ELEMENTS = 1000
+
 
 class String(fields.String):
     """SCIM ``string``; case-insensitive unless ``caseExact`` (RFC 7643 §2.3.1)."""
@@ -288,7 +291,7 @@ class Group(Resource):
                 "display": _text("The member's name.", dump_only=True),
             }
         ),
-        metadata=_about("The members of the group."),
+        metadata=_about("The members of the group.", unbounded=True),
     )
 
 
@@ -437,8 +440,11 @@ def _checked(loader: Schema, part: Any, prefix: str, errors: dict[str, Any]) -> 
         messages = error.messages_dict
         errors |= {prefix + name: text for name, text in messages.items()}
         return {}
-    for value in found.values():
+    for name, value in found.items():
         if isinstance(value, list):
+            field = loader.fields.get(name)
+            if len(value) > MAX_ELEMENTS and not (field and field.metadata.get("unbounded")):
+                errors[prefix + name] = [f"More than {MAX_ELEMENTS} values."]
             _leave_one_primary(value)
     return found
 

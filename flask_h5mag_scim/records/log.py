@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from .models import LogEntryMixin, Records, now
 
+#: How many names of attributes one entry keeps.
+MAX_NAMES = 100
+
 
 class Event(StrEnum):
     """Everything that the log can say."""
@@ -84,10 +87,17 @@ def record(
             "status": status,
             "scim_type": scim_type,
             "detail": _storable(detail, 2000),
-            "paths": list(paths),
-            "ignored": list(ignored),
+            "paths": _bounded(paths),
+            "ignored": _bounded(ignored),
         },
     )
+
+
+def _bounded(names: Sequence[str]) -> list[str]:
+    # A request may bring tens of thousands; nobody reads them, and all of them are counted.
+    shown = [name[:500] for name in names[:MAX_NAMES]]
+    more = len(names) - len(shown)
+    return [*shown, f"… and {more} more"] if more else shown
 
 
 def _storable(text: str | None, length: int) -> str | None:

@@ -43,7 +43,7 @@ class Message:
 
 
 def http_message() -> Message:
-    """The current request."""
+    """The current request. Its body may be read more than once."""
     return Message(
         request.method,
         request.args,
@@ -57,7 +57,7 @@ def _http_body() -> dict[str, Any]:
     if request.mimetype not in ("", MEDIA_TYPE, "application/json"):
         sent = repr(request.mimetype[:80])
         raise UnsupportedMediaType(f"Send the body as {MEDIA_TYPE}, not as {sent}.", values=[sent])
-    return messages.read_object(request.get_data(cache=False))
+    return messages.read_object(request.get_data())
 
 
 @dataclass(frozen=True)

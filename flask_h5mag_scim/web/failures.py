@@ -18,6 +18,17 @@ from ..protocol.errors import (
 from ..protocol.schemas import refusal
 from .exchange import MAX_BODY
 
+#: SQLSTATE of a deadlock, and of a transaction that does not fit beside another.
+_GIVEN_UP = frozenset({"40P01", "40001"})
+
+
+def is_given_up(cause: Exception) -> bool:
+    """Whether the database gave up one of several transactions, which can be repeated."""
+    original = getattr(cause, "orig", None)
+    return isinstance(cause, sa.exc.DBAPIError) and (
+        getattr(original, "sqlstate", None) in _GIVEN_UP
+    )
+
 
 def as_scim_error(cause: Exception) -> SCIMError:
     """What is answered to an exception. What no client has caused is logged, and its text is

@@ -19,7 +19,7 @@ from .exchange import (
     http_message,
     locate,
 )
-from .failures import as_scim_error
+from .failures import as_scim_error, is_given_up
 
 blueprint = Blueprint("h5mag_scim_api", __name__)
 
@@ -53,17 +53,25 @@ def endpoint(path: str = "") -> Response:
     if cors.is_preflight():
         return cors.preflight(state.config)
     request.max_content_length = MAX_BODY
+    return _carry_out(path, http_message(), state)
+
+
+def _carry_out(path: str, message: Message, state: State, *, can_repeat: bool = True) -> Response:
     caller: bearer.Caller | None = None
     exchange: Exchange | None = None
     try:
         caller = bearer.identify(state)
         bearer.admit(state, caller)
-        view, exchange = _route(path, http_message(), state, caller)
+        view, exchange = _route(path, message, state, caller)
         answer = view(exchange)
-        if exchange.message.method not in _READING:
+        if message.method not in _READING:
             state.session.commit()
     except Exception as cause:
         state.session.rollback()
+        if can_repeat and is_given_up(cause):
+            # Of two requests that wait for each other the database gives one up. Nothing of
+            # it is done, and a second time nothing is in its way.
+            return _carry_out(path, message, state, can_repeat=False)
         error = as_scim_error(cause)
         journal.record_refusal(state, caller, exchange, error)
         return _response(Answer(error.status, error.body()), error.headers())

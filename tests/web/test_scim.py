@@ -910,3 +910,39 @@ def test_nobody_is_left_in_a_team_that_is_deleted(app: Flask, entra: Entra) -> N
     with app.app_context():
         assert db.session.scalars(sa.select(TeamMember)).all() == []
         assert db.session.scalars(sa.select(Team)).all() == []
+
+
+@pytest.mark.parametrize("verb", ["POST", "PUT"])
+def test_more_values_than_anybody_has_are_refused(entra: Entra, verb: str) -> None:
+    """The bound of a PATCH holds for whole bodies too; a group's members have none."""
+    user = entra.user("ada")
+    phones = [{"value": str(number)} for number in range(1001)]
+    path = "/Users" if verb == "POST" else f"/Users/{user['id']}"
+    body = {"userName": "bo", "phoneNumbers": phones}
+    assert "phoneNumbers: More than 1000" in error_of(
+        entra.send(verb, path, body), 400, "invalidValue"
+    )
+    assert entra.send(verb, path, {**body, "phoneNumbers": phones[1:]}).status_code in (200, 201)
+
+
+def test_a_projection_names_no_more_attributes_than_there_are(entra: Entra) -> None:
+    """Hundreds of thousands of names would keep a worker busy for seconds."""
+    user = entra.user("ada")
+    for parameter in ("attributes", "excludedAttributes"):
+        for count, status in ((500, 200), (501, 400)):
+            names = ",".join(["title"] * count)
+            answer = entra.get(f"/Users/{user['id']}?{parameter}={names}")
+            assert answer.status_code == status
+
+
+def test_the_log_counts_the_names_that_it_does_not_keep(app: Flask, entra: Entra) -> None:
+    """One request may bring tens of thousands of attributes that are kept nowhere."""
+    group = entra.group("Editors")
+    many = {f"custom{number}": "x" for number in range(150)}
+    assert entra.patch(f"/Groups/{group['id']}", {"op": "add", "value": many}).status_code == 204
+    with app.app_context():
+        entry = db.session.scalars(
+            sa.select(scim.LogEntry).order_by(scim.LogEntry.id.desc()).limit(1)
+        ).one()
+        assert len(entry.ignored) == 101
+        assert entry.ignored[-1] == "… and 50 more"
