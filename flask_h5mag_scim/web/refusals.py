@@ -136,9 +136,9 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
         ),
         "circles": Message(
             "Sign in with Microsoft",
-            "You were sent to Microsoft several times within two minutes without getting any "
-            "further, so H5mag waits for you now. If signing in does not end in H5mag, allow "
-            "cookies for this site, or give the reference to your IT administrator.",
+            "You were sent to Microsoft three times within two minutes, so H5mag waits for you "
+            "now. If signing in leads back here once more, give the reference to your IT "
+            "administrator.",
             again="Sign in with Microsoft",
         ),
         "rate": Message(
