@@ -112,10 +112,12 @@ def login() -> ResponseReturnValue:
 
 @csrf_protected
 def logout() -> ResponseReturnValue:
-    """End the session here. Microsoft's own session is not H5mag's to end."""
-    logout_user()
+    """End the session here. Microsoft's own session is not H5mag's to end; who came from there
+    is asked on the next page."""
+    url = scim.signed_out_url()
     session.clear()
-    return redirect(url_for("signed_out"), 303)
+    logout_user()
+    return redirect(url or url_for("signed_out"), 303)
 
 
 def signed_out() -> ResponseReturnValue:

@@ -16,7 +16,7 @@ from .provisioning.users import UserResource
 from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import directory, forms, modes, oauth, pages, people, scim, sessions, sso
+from .web import directory, forms, modes, oauth, pages, people, scim, sessions, sign_out, sso
 
 U = TypeVar("U")
 
@@ -231,6 +231,25 @@ class H5magSCIM:
         """Say who a user is at Microsoft: single sign-on for somebody who is not provisioned.
         In place of whatever was known, in the caller's transaction; does not commit.
 
+    def end_sessions(self, user: Any) -> None:
+        """End every session that a user has, everywhere: for a view of the host's own that
+        deactivates somebody or changes a password. In the caller's transaction; does not
+        commit.
+
+        :param user: an entity of the user model, flushed.
+        """
+        account_id = getattr(user, self.user.account)
+        links.end_sessions(self.db.session, self.records, account_id, self.user.key(user))
+
+    def signed_out_url(self) -> str | None:
+        """Where to send the person whom the host's logout is about to sign out, or ``None``
+        for the host's own page: asked before ``logout_user()``.
+
+        Who came in through Microsoft may be signed in there still, and is offered to sign out
+        there as well. The page waits: it signs nobody in again by itself.
+        """
+        return sign_out.signed_out_url()
+
         :param user: an entity of the user model, flushed.
         :param oid: the person's object id in the directory of the account that is in force.
         :param by: who says so, for the log; without it, who is signed in.
@@ -303,3 +322,5 @@ class H5magSCIM:
         exempt_from_csrf()
         app.before_request(exempt_from_csrf)
         app.cli.add_command(cli.group)
+        for advice in () if development else sessions.cookie_advice(app, values.public_url):
+            app.logger.warning("%s", advice)

@@ -123,6 +123,7 @@ class Issuer:
             "issuer": self.issuer(tenant),
             "authorization_endpoint": f"{oauth}/authorize",
             "token_endpoint": f"{oauth}/token",
+            "end_session_endpoint": f"{oauth}/logout",
             "jwks_uri": f"{root}/discovery/v2.0/keys" if tenant else f"{root}/keys",
             "response_types_supported": ["code"],
             # A client that believes this list takes unsigned tokens.

@@ -132,11 +132,13 @@ class Connection(Directory):
 
 @dataclass(frozen=True)
 class Metadata:
-    """The three addresses of a directory that are used."""
+    """The addresses of a directory that are used."""
 
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    #: Where people sign out; ``None`` when the directory has no such address of its own.
+    end_session_endpoint: str | None
 
 
 def is_registered(config: Config, provider: Registered) -> bool:
@@ -274,15 +276,20 @@ def check_metadata(document: Mapping[str, object], directory: Directory) -> Meta
     if document.get("issuer") != directory.issuer:
         raise DirectoryError("metadata")
     origin = _origin(directory.metadata_url)
-    found = {}
-    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+
+    def own(name: str) -> str | None:
         address = document.get(name)
         if not isinstance(address, str) or not _PRINTABLE.fullmatch(address):
-            raise DirectoryError("metadata")
-        if _origin(address) != origin:
+            return None
+        return address if _origin(address) == origin else None
+
+    found = {}
+    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+        address = own(name)
+        if address is None:
             raise DirectoryError("metadata")
         found[name] = address
-    return Metadata(**found)
+    return Metadata(**found, end_session_endpoint=own("end_session_endpoint"))
 
 
 def usable_keys(document: Mapping[str, object], directory: Directory) -> list[dict[str, str]]:

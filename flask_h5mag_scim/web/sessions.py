@@ -15,10 +15,12 @@ from flask_login import current_user, user_logged_in, user_logged_out
 from ..records import accounts, sessions
 from ..records.sessions import Standing
 from ..state import get_state
+from . import modes
 
 #: How a session began. Whatever the host does by itself counts as a password.
 PASSWORD = "password"  # noqa: S105, the name of a method
 MICROSOFT = "microsoft"
+BREAK_GLASS = "break_glass"
 
 _STAMP = "_h5mag_scim_session"
 #: In ``g``: what :func:`begins_at_microsoft` says of the session that is about to begin.
@@ -59,6 +61,28 @@ def register(app: Flask) -> None:
     user_logged_out.connect(_forget, app)
 
 
+def cookie_advice(app: Flask, public_url: str | None) -> list[str]:
+    """What the application should change about its session cookie. ``Strict`` has a warning
+    of its own."""
+    config = app.config
+    advice = []
+    if (public_url or "").startswith("https:") and not config["SESSION_COOKIE_SECURE"]:
+        advice.append(
+            "SESSION_COOKIE_SECURE is not set: browsers send the session over plain http as "
+            "well, where anybody on the way can take it. Set it to True."
+        )
+    if not config["SESSION_COOKIE_HTTPONLY"]:
+        advice.append(
+            "SESSION_COOKIE_HTTPONLY is off: scripts can read the session. Set it to True."
+        )
+    if config["SESSION_COOKIE_SAMESITE"] not in ("Lax", "Strict"):
+        advice.append(
+            f"SESSION_COOKIE_SAMESITE is {config['SESSION_COOKIE_SAMESITE']!r}: other sites can "
+            "send requests with the session. Set it to 'Lax'."
+        )
+    return advice
+
+
 def current() -> Stamp:
     """The stamp of this request's session; :data:`UNKNOWN` where there is none."""
     kept = session.get(_STAMP)
@@ -75,11 +99,14 @@ def begins_at_microsoft(account_id: Any, login_hint: object) -> None:
     :param login_hint: the claim of that name.
     """
     state = get_state()
-    hint = login_hint if isinstance(login_hint, str) else ""
-    if not hint.isprintable() or len(hint) > _MAX_HINT:
-        hint = ""
+    hint = login_hint if is_hint(login_hint) else ""
     epoch = accounts.session_epoch(state.session, state.scim.records, account_id)
     setattr(g, _MICROSOFT, (epoch, hint))
+
+
+def is_hint(value: object) -> bool:
+    """Whether ``value`` can be Microsoft's ``login_hint`` for somebody."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= _MAX_HINT
 
 
 def permits(user: Any) -> bool:
@@ -98,16 +125,17 @@ def permits(user: Any) -> bool:
     if stamp != UNKNOWN and (stamp.account, stamp.user) != _names(user):
         return False
     standing = _standing(user)
-    return standing is not None and _goes_on(stamp, standing)
+    return standing is not None and _goes_on(user, stamp, standing)
 
 
-def _goes_on(stamp: Stamp, standing: Standing) -> bool:
+def _goes_on(user: Any, stamp: Stamp, standing: Standing) -> bool:
     if stamp.account_epoch < standing.account_epoch or stamp.user_epoch < standing.user_epoch:
         return False
     if stamp.method == MICROSOFT:
         hours = standing.session_hours
         return hours is not None and 0 <= stamp.age < hours * 3600
-    return True
+    is_break_glass = stamp.method == BREAK_GLASS
+    return modes.permits_session(user, standing, at=stamp.at, is_break_glass=is_break_glass)
 
 
 def keep() -> None:
@@ -151,6 +179,8 @@ def _stamp(app: Flask, *, user: Any, **evidence: Any) -> None:
     if begun is not None:
         epoch, hint = begun
         stamp = stamp._replace(method=MICROSOFT, account_epoch=epoch, hint=hint)
+    elif account and modes.uses_break_glass(user):
+        stamp = stamp._replace(method=BREAK_GLASS)
     _write(stamp)
 
 

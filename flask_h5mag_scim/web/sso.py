@@ -260,7 +260,7 @@ def login(public_id: str) -> ResponseReturnValue:
     again = request.args.get("again") == "1"
     target = page_after_login(request.args.get("next"))
     hint = request.args.get("login_hint", "")
-    found = _by_public_id(public_id)
+    found = by_public_id(public_id)
     if found is None:
         return _page("unknown", status=404)
     provider, account = found
@@ -387,7 +387,7 @@ def _admit(attempt: Attempt) -> tuple[Any, people.Person]:
 
 def _serving(attempt: Attempt) -> tuple[IdentityProviderMixin, Any]:
     """The settings with which ``attempt`` began, if they are still the ones that serve."""
-    found = _by_public_id(attempt.public_id)
+    found = by_public_id(attempt.public_id)
     if found is None:
         raise SignInError("changed")
     _check_serves(*found)
@@ -398,7 +398,7 @@ def _serving(attempt: Attempt) -> tuple[IdentityProviderMixin, Any]:
 def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue:
     state = get_state()
     reference = _reference()
-    found = _by_public_id(attempt.public_id)
+    found = by_public_id(attempt.public_id)
     account = None if found is None else found[1]
     key = None if account is None else state.scim.account_key(account)
     _note(refusal, reference, account=key)
@@ -543,7 +543,8 @@ def _show_result(account: Any, reference: str, result: dict[str, Any]) -> Respon
 # The rules
 
 
-def _by_public_id(public_id: str) -> tuple[IdentityProviderMixin, Any] | None:
+def by_public_id(public_id: str) -> tuple[IdentityProviderMixin, Any] | None:
+    """The settings in force behind a sign-on address, with their account."""
     if not _PUBLIC_ID.fullmatch(public_id):  # PostgreSQL raises for NUL
         return None
     state = get_state()
