@@ -502,6 +502,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         redirecting=redirecting,
         pending=pending,
         testable=pending or redirecting,
+        reach=None if known is None else people.reach(account, known.tenant_id),
         has_registration=config.has_registration,
         clouds=sso_settings.clouds(config.oidc_clouds, sso.cloud),
         redirect_uri=oidc.redirect_uri(state),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from flask_login import current_user
 
 from ..protocol.paths import parse_filter
 from ..records import links, locks, log, providers
@@ -192,21 +193,22 @@ def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
     key, user_id = getattr(user, scim.user.account), scim.user.key(user)
     locks.lock_account(session, scim.account, key)
     provider = providers.in_force(session, scim.records, key)
-    if provider is None or tenant_id not in (None, provider.tenant_id):
+    if provider is None:
         raise ValueError(
-            "This account has no such Microsoft directory in force. Save it and let its test "
-            "pass first."
+            "This account has no Microsoft directory in force. Save one and let its test pass "
+            "first."
         )
-    obstacle = obstacle_to_link(key, user, provider.tenant_id, wanted)
+    tenant_id = tenant_id or provider.tenant_id
+    obstacle = obstacle_to_link(key, user, tenant_id, wanted)
     if obstacle is not None:
         raise ValueError(obstacle)
     known = links.of(session, scim.records, key, user_id)
-    if known is not None and (known.tenant_id, known.oid) == (provider.tenant_id, wanted):
+    if known is not None and (known.tenant_id, known.oid) == (tenant_id, wanted):
         return
     if known is not None and known.oid is not None:
         # Whoever came in as the former person is somebody else.
         links.end_sessions(session, scim.records, key, user_id)
-    _store(key, user, provider.tenant_id, wanted, None, by=by)
+    _store(key, user, tenant_id, wanted, None, by=by)
 
 
 def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | None:
@@ -214,6 +216,9 @@ def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | Non
     state = get_state()
     scim = state.scim
     user_id = scim.user.key(user)
+    provider = providers.in_force(state.session, scim.records, key)
+    if provider is None or provider.tenant_id != tenant_id:
+        return "The directory is not the one in force. Test it again."
     if _given_oid(user) not in (None, oid):
         return "Microsoft Entra provisions this user with another object id."
     linked = _linked_user(key, tenant_id, oid)
@@ -223,6 +228,14 @@ def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | Non
     if any(scim.user.key(other) != user_id for other in found):
         return "Another user of this account has this object id as externalId."
     return None
+
+
+def member(key: Any) -> Any:
+    """The signed-in person as a user of this account; ``None`` for somebody from elsewhere."""
+    user, resource = current_user._get_current_object(), get_state().scim.user
+    if not isinstance(user, resource.model):
+        return None
+    return next(iter(_some(key, resource.key_attribute == resource.key(user))), None)
 
 
 def unlink(user: Any, *, by: str) -> None:

@@ -359,6 +359,9 @@ def hint(reason: str, number: str | None, *, is_own: bool) -> str:
     return known.get(number or "") or HINTS[reason]
 
 
+#: Why a test found nobody where linking the admin who made it may help.
+LINKABLE = frozenset({"not_provisioned", "no_upn", "not_by_scim", "mismatch"})
+
 #: Why a test that passed found nobody here.
 NOBODY: Mapping[str, str] = MappingProxyType(
     {
