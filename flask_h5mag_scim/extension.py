@@ -206,6 +206,25 @@ class H5magSCIM:
         """
         return user if sessions.permits(user) else None
 
+    def end_sessions(self, user: Any) -> None:
+        """End every session that a user has, everywhere: for a view of the host's own that
+        deactivates somebody or changes a password. In the caller's transaction; does not
+        commit.
+
+        :param user: an entity of the user model, flushed.
+        """
+        account_id = getattr(user, self.user.account)
+        links.end_sessions(self.db.session, self.records, account_id, self.user.key(user))
+
+    def signed_out_url(self) -> str | None:
+        """Where to send the person whom the host's logout is about to sign out, or ``None``
+        for the host's own page: asked before ``logout_user()``.
+
+        Who came in through Microsoft may be signed in there still, and is offered to sign out
+        there as well. The page waits: it signs nobody in again by itself.
+        """
+        return sign_out.signed_out_url()
+
     def safe_next(self, text: str | None, *, besides: Sequence[str] = ()) -> str | None:
         """``text`` when it is a local path that a login view can return to, else ``None``.
 
@@ -230,25 +249,6 @@ class H5magSCIM:
     def link_user(self, user: Any, oid: str, *, by: str = "") -> None:
         """Say who a user is at Microsoft: single sign-on for somebody who is not provisioned.
         In place of whatever was known, in the caller's transaction; does not commit.
-
-    def end_sessions(self, user: Any) -> None:
-        """End every session that a user has, everywhere: for a view of the host's own that
-        deactivates somebody or changes a password. In the caller's transaction; does not
-        commit.
-
-        :param user: an entity of the user model, flushed.
-        """
-        account_id = getattr(user, self.user.account)
-        links.end_sessions(self.db.session, self.records, account_id, self.user.key(user))
-
-    def signed_out_url(self) -> str | None:
-        """Where to send the person whom the host's logout is about to sign out, or ``None``
-        for the host's own page: asked before ``logout_user()``.
-
-        Who came in through Microsoft may be signed in there still, and is offered to sign out
-        there as well. The page waits: it signs nobody in again by itself.
-        """
-        return sign_out.signed_out_url()
 
         :param user: an entity of the user model, flushed.
         :param oid: the person's object id in the directory of the account that is in force.
@@ -301,6 +301,8 @@ class H5magSCIM:
                 "SESSION_COOKIE_SAMESITE is 'Strict': the browser will not send the session "
                 "back from Microsoft and every sign-in will fail. Set it to 'Lax'."
             )
+        for advice in () if development else sessions.cookie_advice(app, values.public_url):
+            app.logger.warning("%s", advice)
         for resource in (self.user, self.group):
             for advice in resource.advice():
                 app.logger.warning("%s", advice)
@@ -322,5 +324,3 @@ class H5magSCIM:
         exempt_from_csrf()
         app.before_request(exempt_from_csrf)
         app.cli.add_command(cli.group)
-        for advice in () if development else sessions.cookie_advice(app, values.public_url):
-            app.logger.warning("%s", advice)

@@ -152,6 +152,12 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "session_hours.unknown": "Choose one of the times in the list.",
         "sessions.end": "Sign out everywhere",
         "sessions.end.hint": "Ends every session of this account’s people at once, on all their devices, but for yours here. They can sign in again.",
+        # Signing out
+        "signed_out": "You are signed out of H5mag",
+        "signed_out.microsoft": "Microsoft has not been asked to sign you out. In this browser you may still be signed in there, and in other applications that use the same account.",
+        "signed_out.here": "This page does not sign you in again by itself.",
+        "signed_out.again": "Sign in again",
+        "signed_out.also": "Also sign out of Microsoft",
         # Tokens
         "tokens": "Tokens",
         "tokens.former": "Former tokens ({count})",
@@ -249,12 +255,6 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "ago.now": "just now",
         "ago.minutes": "{n} min ago",
         "ago.hours": "{n} h ago",
-        # Signing out
-        "signed_out": "You are signed out of H5mag",
-        "signed_out.microsoft": "Microsoft has not been asked to sign you out. In this browser you may still be signed in there, and in other applications that use the same account.",
-        "signed_out.here": "This page does not sign you in again by itself.",
-        "signed_out.again": "Sign in again",
-        "signed_out.also": "Also sign out of Microsoft",
         "ago.day": "1 day ago",
         "ago.days": "{n} days ago",
         "in.today": "in less than a day",
