@@ -10,7 +10,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from ..records import break_glass, links, log, providers
+from ..records import break_glass, links, locks, log, providers
 from ..records.models import IdentityProviderMixin, Mode, now
 from ..state import get_state
 from . import people
@@ -23,9 +23,15 @@ SECRET_LASTS = timedelta(days=7)
 # Break-glass owners
 
 
-def break_glass_names(account: Any) -> list[str]:
-    """The user names of the account's break-glass owners."""
-    return [_name(user) for user in break_glass_owners(account)]
+def name_of(user: Any) -> str:
+    """What the form calls a break-glass owner."""
+    return str(get_state().scim.user.value(user, "userName") or "")
+
+
+def names_in(text: str) -> list[str]:
+    """The user names that stand in a field, one a line, each once."""
+    names = (line.strip() for line in text.replace("\x00", "").splitlines())
+    return list({name.casefold(): name for name in names if name}.values())
 
 
 def break_glass_owners(account: Any) -> list[Any]:
@@ -42,8 +48,7 @@ def find_break_glass(account: Any, text: str) -> list[Any]:
 
     :raises ValueError: with a sentence, when somebody cannot be a break-glass owner.
     """
-    names = list({line.strip().casefold(): line.strip() for line in text.splitlines()}.values())
-    names = [name[:255] for name in names if name]
+    names = names_in(text)
     if len(names) > break_glass.MAX_NAMED:
         raise ValueError(say("break_glass.many", count=break_glass.MAX_NAMED))
     found = {}
@@ -61,9 +66,7 @@ def checked_break_glass(account: Any, name: str) -> Any:
     state = get_state()
     scim = state.scim
     key = scim.account_key(account)
-    found = []
-    if "\x00" not in name:
-        found = scim.user.find_all(state.session, key, "userName", name, limit=2, ignore_case=True)
+    found = scim.user.find_all(state.session, key, "userName", name, limit=2, ignore_case=True)
     if len(found) != 1:
         raise ValueError(say("break_glass.unknown", name=name))
     user = found[0]
@@ -101,10 +104,6 @@ def name_break_glass(account: Any, users: Sequence[Any], *, by: str) -> bool:
     return set(before) != set(keys)
 
 
-def _name(user: Any) -> str:
-    return str(get_state().scim.user.value(user, "userName") or "")
-
-
 # Require, and its trial
 
 
@@ -133,20 +132,38 @@ def obstacles(account: Any, wanted: providers.Settings, owners: Sequence[Any]) -
     return problems
 
 
-def obstacles_to_begin(provider: IdentityProviderMixin, account: Any, tester: Any) -> list[str]:
-    """Why settings that require Microsoft stay pending although their test has passed.
+def obstacles_of_pending(account: Any) -> list[str]:
+    """The same for the account's pending settings."""
+    state = get_state()
+    _, pending = providers.load(state.session, state.scim.records, state.scim.account_key(account))
+    if pending is None or pending.mode != Mode.REQUIRE:
+        return []
+    wanted = providers.Settings.of(pending)
+    return list(obstacles(account, wanted, break_glass_owners(account)).values())
+
+
+def may_begin(provider: IdentityProviderMixin, account: Any, tester: Any) -> bool:
+    """Whether pending settings may serve, now that their test has passed: those that require
+    Microsoft only when the admin who tested has come in as themself.
+
+    Nobody changes the account's settings from here on until the transaction ends.
 
     :param tester: who signed in for the test, if they are a user here.
     """
     if provider.mode != Mode.REQUIRE:
-        return []
-    sentences = list(
-        obstacles(account, providers.Settings.of(provider), break_glass_owners(account)).values()
-    )
-    # Who requires Microsoft of everybody has just come in that way; SSO.md §3.
+        return True
+    state = get_state()
+    locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
     if tester is None or tester.get_id() != current_user.get_id():
-        sentences.append(say("require.own"))
-    return sentences
+        return False
+    return not obstacles_of_pending(account)
+
+
+def has_just_begun(provider: IdentityProviderMixin) -> bool:
+    """Whether it is the test of these settings with which Microsoft began to be required, and
+    not that of earlier ones."""
+    since, tested_at = provider.required_since, provider.tested_at
+    return since is not None and tested_at is not None and since >= tested_at
 
 
 @dataclass(frozen=True)
