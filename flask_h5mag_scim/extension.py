@@ -51,6 +51,9 @@ class H5magSCIM:
         over within the account unless it says otherwise.
     :param is_protected: called with a user that SCIM is about to deactivate or delete:
         whether to answer 403 instead. Nobody is protected unless it says so.
+    :param second_factor: called by :meth:`password_allowed` with a break-glass owner of an
+        account that requires Microsoft: whether they have just shown a second factor of the
+        host's. Without it no account can require Microsoft.
     :raises TypeError: when a model does not fit.
     :raises ValueError: when the attribute map is wrong; the message says which row.
 
@@ -71,6 +74,7 @@ class H5magSCIM:
         is_licensed: Callable[[Any], bool],
         can_adopt: Callable[[Any, Any], bool] = _always,
         is_protected: Callable[[Any], bool] = _never,
+        second_factor: Callable[[Any], bool] | None = None,
     ) -> None:
         self.db = db
         self.account = account
@@ -82,6 +86,10 @@ class H5magSCIM:
         self.is_licensed = is_licensed
         self.can_adopt = can_adopt
         self.is_protected = is_protected
+        #: Whether the host has one. Without it no password would open an account that
+        #: requires Microsoft, so that none can.
+        self.knows_second_factor = second_factor is not None
+        self.second_factor = _never if second_factor is None else second_factor
         for name in (
             "current_account",
             "find_account",
@@ -89,6 +97,7 @@ class H5magSCIM:
             "is_licensed",
             "can_adopt",
             "is_protected",
+            "second_factor",
         ):
             if not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function.")
@@ -155,7 +164,8 @@ class H5magSCIM:
     def sso_url(
         self, account: Any, *, next: str | None = None, login_hint: str | None = None
     ) -> str | None:
-        """Where the people of ``account`` sign in, or ``None`` for the host's own login.
+        """Where the people of ``account`` sign in, or ``None`` for the host's own login: what a
+        login view redirects to as soon as it knows the account.
 
         :param account: the account's row.
         :param next: the local path to return to; anything else is dropped.
@@ -191,6 +201,21 @@ class H5magSCIM:
             next=next,
             login_hint=login_hint,
         )
+
+    def password_allowed(self, user: Any) -> bool:
+        """Whether anything but Microsoft may let ``user`` in: the one question before every
+        log-in with a password, reset of one, magic link and remember-me cookie.
+
+        ``False`` where the account requires Microsoft, but for its break-glass owners, of
+        whom ``second_factor`` must say that they have just shown one. Ask when the password
+        has proved right and the second factor is there, in the request that calls
+        ``login_user()``: the session that begins then lasts for an hour, is logged, and told
+        by the signal ``break_glass_used``. Refusals are logged, too.
+
+        :param user: whom the host would let in. Somebody who is no user of the user model, or
+            belongs to no account, is the host's own business.
+        """
+        return modes.password_allowed(user)
 
     def session_guard(self, user: U | None) -> U | None:
         """``user`` while the session of this request speaks for them, else ``None``: what a
