@@ -29,6 +29,7 @@ from .provisioning import scim
 P = ParamSpec("P")
 
 WRONG = "The e-mail address, user name or password is not right."
+REQUIRED = "Your account requires Microsoft to sign in, so that a password alone is not enough."
 
 
 def register(app: Flask) -> None:
@@ -98,12 +99,17 @@ def login() -> ResponseReturnValue:
         if url is not None:
             return redirect(url, 303)
     password = request.form.get("password", "")
+    microsoft = None
+    if person is not None:
+        microsoft = scim.sso_button_url(person.account, next=target, login_hint=name)
     if not password:
-        return _ask("password", name=name, slug=slug)
+        return _ask("password", name=name, slug=slug, microsoft=microsoft)
     # Unknown and inactive names cost the same work and get the same answer.
     matches = check_password(person.password_hash if person else None, password)
     if person is None or not matches or not person.is_active:
-        return _ask("password", name=name, slug=slug, error=WRONG), 401
+        return _ask("password", name=name, slug=slug, microsoft=microsoft, error=WRONG), 401
+    if not scim.password_allowed(person):
+        return _ask("code", name=name, slug=slug, microsoft=microsoft, error=REQUIRED), 403
     # Nothing of an older session, planted or not, lives on under the new name.
     session.clear()
     login_user(person)
@@ -144,6 +150,7 @@ def _ask(
     accounts: Sequence[Account] = (),
     error: str | None = None,
     with_password: bool = False,
+    microsoft: str | None = None,
 ) -> str:
     return render_template(
         "login.html",
@@ -152,6 +159,7 @@ def _ask(
         slug=slug,
         accounts=sorted(accounts, key=lambda account: account.name.casefold()),
         error=error,
+        microsoft=microsoft,
         next=_next(),
         wants_password=with_password or _wants_password(),
     )

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from . import seeding
-from .models import db
+from . import recovery, seeding
+from .models import User, db
 from .provisioning import find_account
 
 PASSWORD_VARIABLE = "EXAMPLE_APP_PASSWORD"  # noqa: S105, the name of a variable
@@ -23,6 +23,7 @@ PASSWORD_VARIABLE = "EXAMPLE_APP_PASSWORD"  # noqa: S105, the name of a variable
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app example_app``."""
     app.cli.add_command(init)
+    app.cli.add_command(recovery_codes)
     app.cli.add_command(seed)
     app.cli.add_command(demo)
 
@@ -44,6 +45,25 @@ def init() -> None:
     if generated is not None:
         click.echo(f"The password of everybody created: {generated}")
         click.echo(f"Set {PASSWORD_VARIABLE} and run this again to choose another.")
+
+
+@click.command("recovery-codes")
+@click.argument("username")
+@with_appcontext
+def recovery_codes(username: str) -> None:
+    """Print new recovery codes of USERNAME, in place of the older ones.
+
+    With one of them a break-glass owner can sign in while the account requires Microsoft.
+    """
+    user = db.session.scalar(
+        sa.select(User).where(sa.func.lower(User.username) == username.lower())
+    )
+    if user is None:
+        raise click.ClickException(f"There is nobody with the user name {username!r}.")
+    codes = recovery.renew(user)
+    db.session.commit()
+    for code in codes:
+        click.echo(code)
 
 
 @click.command()

@@ -143,6 +143,18 @@ def check_password(password_hash: str | None, password: str) -> bool:
 _NOBODYS_HASH = generate_password_hash(uuid.uuid4().hex)
 
 
+class RecoveryCode(Model):
+    """One code of a person that opens one sign-in; see :mod:`.recovery`."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        sa.ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
+    )
+    #: SHA-256, hexadecimal.
+    digest: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+
+
 class Team(Model):
     """People who work on the same magazines; a SCIM group."""
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
 
+from . import recovery
 from .models import ASSIGNABLE_ROLES, OWNER, Account, Magazine, Team, TeamMember, User, db
 
 
@@ -77,4 +78,5 @@ scim = H5magSCIM(
     find_account=find_account,
     can_manage=lambda user, account: user.account_id == account.id and user.is_manager,
     is_licensed=lambda account: account.plan == "enterprise",
+    second_factor=recovery.shown,
 )
