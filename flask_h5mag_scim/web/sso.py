@@ -39,6 +39,7 @@ from ..signals import sso_linked, sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
 from . import directory, forms, limits, oidc, people, refusals, registration, sessions
 from .directory import SignInError
+from .texts import say, say_html
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
 
@@ -48,6 +49,8 @@ MAX_DURATION = 600
 #: browsers drop one of 4096 bytes whole, and the host's own session lives in it too.
 MAX_ATTEMPTS = 5
 MAX_ATTEMPTS_SIZE = 1800
+#: Seconds for which a passed test proves who the admin is at Microsoft.
+TEST_COUNTS = 15 * 60
 #: Characters of one query parameter; Microsoft's codes are below 2,000.
 MAX_PARAMETER = 4096
 
@@ -329,15 +332,64 @@ def test_result() -> ResponseReturnValue:
     result = session.get(_RESULT)
     if result is None or result["account"] != str(state.scim.account_key(account)):
         return redirect(url_for(forms.PAGE), 303)
+    me = _linkable(account)
+    obstacle = None
+    if me is not None:
+        key = state.scim.account_key(account)
+        obstacle = people.obstacle_to_link(key, me, result["tenant"], result["oid"])
     return render_template(
         "h5mag_scim/sso_test.html",
         layout=state.config.layout,
+        say=say_html,
+        scim_csrf=forms.csrf_token(),
         result=result,
         hint=_hint(result),
         nobody=refusals.NOBODY.get(result.get("nobody", "")),
-        redirect_uri=oidc.redirect_uri(state),
+        me=None if me is None else forms.actor(),
+        obstacle=obstacle,
+        recent_login=forms.login_is_recent(),
         page_url=url_for(forms.PAGE),
     )
+
+
+@blueprint.post("/link")
+def link_me() -> ResponseReturnValue:
+    """Make the signed-in admin the person of the test that passed just now, so that single
+    sign-on works without provisioning.
+    """
+    state = get_state()
+    account = forms.require_manager()
+    forms.check_csrf()
+    if not state.scim.is_licensed(account):
+        abort(403, description=say("refused.licence", email=state.config.support_email))
+    forms.require_recent_login(f"{blueprint.name}.test_result")
+    me, result = _linkable(account), session.get(_RESULT)
+    back = redirect(url_for(f"{blueprint.name}.test_result"), 303)
+    if me is None:
+        return back
+    try:
+        people.link(me, result["oid"], by=forms.actor(), tenant_id=result["tenant"])
+    except ValueError:  # the page says why
+        return back
+    sessions.keep()  # with another person, those of the user are over
+    state.session.commit()
+    linked = {**result, "user": _shown(forms.actor()), "linked": True}
+    del linked["nobody"]
+    session[_RESULT] = linked
+    tell(sso_linked, get_app(), account=account, user=me, by="admin")
+    return back
+
+
+def _linkable(account: Any) -> Any:
+    """The signed-in admin as a user of the account, when their own test of just now found
+    nobody.
+    """
+    result = session.get(_RESULT) or {}
+    key = get_state().scim.account_key(account)
+    is_own = (result.get("account"), result.get("by")) == (str(key), current_user.get_id())
+    if not is_own or not 0 <= time.time() - result["at"] <= TEST_COUNTS:
+        return None
+    return people.member(key) if result.get("nobody") in refusals.LINKABLE else None
 
 
 # The end of a sign-in
@@ -491,11 +543,15 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         "tenant": tenant_id,
         "oid": oidc.object_id(claims),
         "name": _shown(claims.get("preferred_username")),
+        "by": attempt.user,
+        "at": int(time.time()),
     }
     try:
         user = people.find(scim.account_key(account), settings, claims).user
     except SignInError as refusal:
-        result["nobody"] = refusal.reason
+        is_nameless = settings.links_by_user_name and "upn" not in claims
+        is_unknown = refusal.reason == "not_provisioned"
+        result["nobody"] = "no_upn" if is_nameless and is_unknown else refusal.reason
     else:
         result["user"] = _shown(scim.user.value(user, "userName"))
     return _show_result(account, reference, result)
