@@ -220,7 +220,6 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
     return _to_page("revoked")
 
 
-# -- their steps -------------------------------------------------------------------------
 @blueprint.post("/sign-out-everywhere")
 def sign_out_everywhere() -> BaseResponse:
     """End every session of the account's people but this one."""
@@ -234,6 +233,7 @@ def sign_out_everywhere() -> BaseResponse:
     return _to_page("signed-out-everywhere")
 
 
+# -- their steps -------------------------------------------------------------------------
 
 
 def _require_writer() -> Any:
