@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TextIO
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from . import config as configuration
 from . import signals
-from .records import federation, locks, log, providers, tokens
+from .records import federation, locks, log, providers, tokens, vault
 from .records.log import Event
 from .records.models import Mode, TokenState, now
 from .state import State, get_app, get_state
@@ -267,21 +267,46 @@ def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
     show_default=True,
     help="redirect: people go to Microsoft as soon as they are known. off: passwords.",
 )
+@click.option(
+    "--client-id",
+    metavar="GUID",
+    help="The account's own app registration; this application's if left out.",
+)
+@click.option(
+    "--client-secret-file",
+    type=click.File(),
+    metavar="FILE",
+    help="Where the Value of its secret stands; - is standard input. If left out, the secret "
+    "that is stored for it stays.",
+)
+@click.option(
+    "--secret-expires",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="When the secret ends, so that people are warned.",
+)
 @_for_account
 def sso_configure(
-    state: State, account: Any, account_id: Any, cloud: str, tenant: str, mode: str
+    state: State,
+    account: Any,
+    account_id: Any,
+    cloud: str,
+    tenant: str,
+    mode: str,
+    client_id: str | None,
+    client_secret_file: TextIO | None,
+    secret_expires: datetime | None,
 ) -> None:
     """Put a directory in force at once, without a test sign-in."""
     tenant_id = _directory(state, cloud, tenant)
-    if not state.config.has_registration:
-        raise click.ClickException(
-            "This application has no registration at Microsoft: set H5MAG_SCIM_OIDC_CLIENT_ID "
-            "and H5MAG_SCIM_OIDC_CLIENT_SECRET."
-        )
+    typed = client_secret_file.read(1000).strip() if client_secret_file else ""
+    registration = _registration(state, account_id, cloud, client_id, typed, secret_expires)
     session, records = state.session, state.scim.records
-    wanted = providers.Settings(cloud, tenant_id, Mode(mode))
+    wanted = providers.Settings(cloud, tenant_id, Mode(mode), **registration)
     providers.configure(session, records, account_id, wanted, by=OPERATOR)
     detail = f"{cloud} {tenant_id}, {mode}"
+    if wanted.client_id is not None:
+        detail += f", app registration {wanted.client_id}"
     log.record(session, records, account_id, Event.SSO_IN_FORCE, actor=OPERATOR, detail=detail)
     session.commit()
     click.echo(f"In force: {detail}.", err=True)
@@ -299,6 +324,76 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on is off.", err=True)
     else:
         click.echo("Single sign-on was off already.", err=True)
+
+
+@sso_group.command("reencrypt")
+@with_appcontext
+def sso_reencrypt() -> None:
+    """Encrypt the secrets of all accounts' own app registrations with the newest key.
+
+    To change keys: put the new one in front of H5MAG_SCIM_ENCRYPTION_KEYS (or set a new
+    SECRET_KEY and keep the old one in SECRET_KEY_FALLBACKS), restart, run this, and then take
+    the old key out.
+    """
+    state = get_state()
+    session, records = state.session, state.scim.records
+    locks.begin_write(session, records.IdentityProvider)
+    done = vault.reencrypt(session, records, state.vault)
+    for account_id in done.changed:
+        log.record(session, records, account_id, Event.SSO_REENCRYPTED, actor=OPERATOR)
+    session.commit()
+    click.echo(f"Encrypted anew: {len(done.changed)}.", err=True)
+    if done.lost:
+        lost = ", ".join(map(str, done.lost))
+        raise click.ClickException(
+            f"No key decrypts the secret of these accounts, which have to enter it again: {lost}."
+        )
+
+
+def _registration(
+    state: State,
+    account_id: Any,
+    cloud: str,
+    client_id: str | None,
+    typed: str,
+    expires: datetime | None,
+) -> dict[str, Any]:
+    """The app registration that the options of ``sso configure`` name, as settings.
+
+    :param typed: its secret, or nothing.
+    """
+    if client_id is None:
+        if typed or expires is not None:
+            raise click.ClickException("A secret belongs to a --client-id.")
+        if not state.config.has_registration:
+            raise click.ClickException(
+                "This application has no registration at Microsoft: set "
+                "H5MAG_SCIM_OIDC_CLIENT_ID and H5MAG_SCIM_OIDC_CLIENT_SECRET, or give the "
+                "account's own with --client-id."
+            )
+        return {}
+    try:
+        checked = configuration.client_id(client_id)
+    except ValueError as error:
+        raise click.ClickException(f"--client-id {client_id!r}: {error}") from error
+    rows = providers.load(state.session, state.scim.records, account_id)
+    try:
+        if typed:
+            configuration.client_secret(typed)
+        sealed = providers.sealed_secret(
+            state.vault, rows, cloud=cloud, client_id=checked, typed=typed
+        )
+    except (ValueError, vault.VaultError) as error:
+        raise click.ClickException(f"--client-secret-file: {error}") from error
+    if sealed is None:
+        raise click.ClickException(
+            "No secret is stored for this --client-id: give it with --client-secret-file."
+        )
+    ends = None if expires is None else expires.replace(tzinfo=UTC)
+    if ends is None:
+        same = (row for row in rows if row is not None and row.client_secret == sealed)
+        ends = next((row.secret_expires_at for row in same), None)
+    return {"client_id": checked, "client_secret": sealed, "secret_expires_at": ends}
 
 
 def _directory(state: State, cloud: str, tenant: str) -> str:

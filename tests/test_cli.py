@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from flask_h5mag_scim.cli import group
 from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import now
 
-from .conftest import Entra, error_of
+from .conftest import Entra, both_databases, error_of
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
 SUBJECT = "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0"
+CLIENT_ID = "3c1f6a34-7c7e-4a0a-9a1e-5b8a7f0c2d11"
 AUDIENCE = "api://3c1f6a34-7c7e-4a0a-9a1e-5b8a7f0c2d11"
 TRUST = ("oauth", "trust", "--account", "acme", "--tenant", TENANT, "--subject", SUBJECT)
 
@@ -280,6 +282,100 @@ def test_mistakes_are_told_and_change_nothing(
     assert in_force(app) is None
     with app.app_context():
         assert db.session.scalars(sa.select(scim.FederatedCredential)).all() == []
+
+
+OWN = ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--client-id", CLIENT_ID)
+SECRET = "Vk~8Q~the.value-of-a_secret"
+
+
+@both_databases
+def test_an_own_registration_is_configured(app: Flask, tmp_path: Path) -> None:
+    """Its secret comes from a file, where no list of processes shows it, and is encrypted."""
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    words = (*OWN, "--client-secret-file", str(file), "--secret-expires", "2033-02-01")
+    result = run(app, *words)
+    assert (result.exit_code, result.stdout) == (0, "")
+    row = in_force(app)
+    assert (row.client_id, row.secret_expires_at) == (CLIENT_ID, datetime(2033, 2, 1, tzinfo=UTC))
+    sealed = row.client_secret
+    assert SECRET not in sealed
+    with app.app_context():
+        assert app.extensions["h5mag_scim"].vault.open(sealed) == SECRET
+    assert SECRET not in result.output + str(events(app))
+    assert events(app) == [
+        ("sso.in_force", f"global {TENANT}, redirect, app registration {CLIENT_ID}")
+    ]
+    # A host without a registration can have such accounts, and a stored secret stays.
+    state = app.extensions["h5mag_scim"]
+    state.config = dataclasses.replace(state.config, oidc_client_id=None)
+    assert run(app, *OWN, "--mode", "off").exit_code == 0
+    row = in_force(app)
+    assert (row.mode, row.client_secret) == ("off", sealed)
+    assert row.secret_expires_at == datetime(2033, 2, 1, tzinfo=UTC)
+    # In another cloud there is another registration.
+    assert "No secret is stored" in run(app, *OWN, "--cloud", "us").stderr
+    assert in_force(app).cloud == "global"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "sentence"),
+    [
+        (OWN, "", "No secret is stored for this --client-id"),
+        ((*OWN[:-1], "x", "--client-secret-file", "-"), SECRET, "--client-id 'x': This is not"),
+        ((*OWN, "--client-secret-file", "-"), TENANT, "This is the Secret ID"),
+        ((*OWN, "--client-secret-file", "-"), "two words here", "not the Value of a client"),
+        ((*OWN[:-2], "--client-secret-file", "-"), SECRET, "A secret belongs to a --client-id"),
+        ((*OWN[:-2], "--secret-expires", "2033-02-01"), "", "A secret belongs to a --client-id"),
+        ((*OWN, "--secret-expires", "soon"), "", "does not match the format"),
+    ],
+)
+def test_mistakes_in_a_registration_are_told(
+    app: Flask, words: tuple[str, ...], typed: str, sentence: str
+) -> None:
+    """Without the secret, and nothing is stored."""
+    result = app.test_cli_runner().invoke(args=["scim", *words], input=typed)
+    assert result.exit_code != 0
+    assert sentence in result.stderr
+    assert SECRET not in result.output
+    assert in_force(app) is None
+
+
+def test_without_a_key_no_secret_is_stored(app: Flask, tmp_path: Path) -> None:
+    """Rather than as it is."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    app.config["SECRET_KEY"] = None
+    result = run(app, *OWN, "--client-secret-file", str(file))
+    assert "set SECRET_KEY" in result.stderr
+    assert in_force(app) is None
+
+
+@both_databases
+def test_secrets_are_encrypted_with_a_new_key(app: Flask, tmp_path: Path) -> None:
+    """As the help says: a new key in front, this command, and the old one can go."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    assert run(app, *OWN, "--client-secret-file", str(file)).exit_code == 0
+    before = in_force(app)
+    app.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["test"])
+    result = run(app, "sso", "reencrypt")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "Encrypted anew: 1." in result.stderr
+    assert events(app)[0] == ("sso.reencrypted", None)
+    app.config["SECRET_KEY_FALLBACKS"] = []
+    row = in_force(app)
+    assert (row.version, row.secret_expires_at) == (before.version, None)
+    with app.app_context():
+        assert app.extensions["h5mag_scim"].vault.open(row.client_secret) == SECRET
+    assert "Encrypted anew: 0." in run(app, "sso", "reencrypt").stderr
+    assert len(events(app)) == 2
+
+    app.config["SECRET_KEY"] = "lost"
+    result = run(app, "sso", "reencrypt")
+    assert result.exit_code == 1
+    assert f"have to enter it again: {row.account_id}" in result.stderr
+    assert in_force(app).client_secret == row.client_secret
 
 
 def test_sso_needs_a_registration(app: Flask) -> None:
