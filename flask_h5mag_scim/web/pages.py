@@ -30,6 +30,7 @@ from .. import signals
 from ..records import accounts, federation, locks, log, providers, tokens
 from ..records.models import (
     FederatedCredentialMixin,
+    IdentityProviderMixin,
     LogEntryMixin,
     Mode,
     TokenMixin,
@@ -37,9 +38,21 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
-from . import access_tokens, forms, oauth, oidc, people, sessions, sso_settings
+from . import (
+    access_tokens,
+    directory,
+    forms,
+    modes,
+    oauth,
+    oidc,
+    people,
+    registration,
+    require,
+    sessions,
+    sso_settings,
+)
 from .sso_settings import SSOForm
-from .texts import TEXTS, ago, ahead, say, say_html, span
+from .texts import TEXTS, Done, ago, ahead, say, say_done, say_html, span
 
 blueprint = Blueprint(
     "h5mag_scim_pages", __name__, template_folder="../templates", static_folder="../static"
@@ -87,8 +100,8 @@ class Answer:
 
     #: Sentences beside fields, by field; a problem of ``token`` stands above them.
     problems: dict[str, str] = field(default_factory=dict)
-    #: What was done, as codes of the catalogue (``done.…``).
-    done: list[str] = field(default_factory=list)
+    #: What was done.
+    done: list[Done] = field(default_factory=list)
     #: The draft that was just made and its text, which no other response ever has.
     draft: TokenMixin | None = None
     text: str | None = None
@@ -109,12 +122,15 @@ def _secure(response: Response) -> Response:
 def index() -> BaseResponse:
     """The page."""
     account = forms.require_manager()
+    _settle(account)
+    registration.notice(account)
     return _page(account, Answer(done=session.pop(_DONE, [])))
 
 
 @blueprint.get("/generate")
 @blueprint.get("/save")
 @blueprint.get("/discard")
+@blueprint.get("/keep")
 @blueprint.get("/sign-out-everywhere")
 def back() -> BaseResponse:
     """Where a form was posted to, typed or reloaded: the page."""
@@ -148,10 +164,15 @@ def save() -> BaseResponse:
 
     Neither waits for the other: what is wrong with one is said, and the other is saved.
     """
+    _check_writer()  # before Microsoft is asked about a domain for them
+    sent = SSOForm.sent()
+    found = sso_settings.Found() if sent is None else sso_settings.find_directory(sent)
     account = _require_writer()
     state = get_state()
-    answer = Answer(sso=SSOForm.sent(), status=422)
+    _settle(account)
+    answer = Answer(sso=sent, status=422)
     token = None
+    must_sign_in = False
     if "draft" in request.form:
         token = _token(account, request.form["draft"])
         if token is None:
@@ -166,16 +187,37 @@ def save() -> BaseResponse:
         answer.problems["sso_provider"] = say("sso.changed")
         answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:
-        saved = sso_settings.save(account, answer.sso)
+        saved = sso_settings.save(account, answer.sso, found)
+        must_sign_in = saved.must_sign_in
         sessions.keep()  # with another directory, or none, those of the account are over
         answer.problems |= saved.problems
         answer.done += saved.done
     state.session.commit()
     if token is not None:
         signals.tell(signals.token_issued, get_app(), account=account, token=token)
+    if must_sign_in:
+        forms.require_recent_login()
     if answer.problems:
         return _page(account, answer)
     return _to_page(*(answer.done or ["nothing"]))
+
+
+@blueprint.post("/keep")
+def keep() -> BaseResponse:
+    """Let *Require* stay that is on trial: for an admin who came in through Microsoft, which
+    shows that one can."""
+    account = _require_writer()
+    state = get_state()
+    row = _settle(account)
+    forms.require_recent_login()
+    if sessions.current().method != sessions.MICROSOFT:
+        return _page(account, Answer(problems={"mode": say("trial.keep.refused")}, status=403))
+    by = forms.actor()
+    if row is None or not providers.keep(state.session, state.scim.records, row, by=by):
+        return _to_page("trial-over")
+    forms.log_event(account, log.Event.SSO_TRIAL_KEPT)
+    state.session.commit()
+    return _to_page("trial-kept")
 
 
 @blueprint.post("/discard")
@@ -236,18 +278,34 @@ def sign_out_everywhere() -> BaseResponse:
 # -- their steps -------------------------------------------------------------------------
 
 
-def _require_writer() -> Any:
-    """The account, when this request may change it; no other changes it meanwhile."""
+def _check_writer() -> Any:
+    """The account, when this request may change it."""
     account = forms.require_manager()
     state = get_state()
     if not state.scim.is_licensed(account):
         abort(403, description=say("refused.licence", email=state.config.support_email))
     forms.check_csrf()
+    return account
+
+
+def _require_writer() -> Any:
+    """The account, when this request may change it; no other changes it meanwhile."""
+    account = _check_writer()
+    state = get_state()
     locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
     return account
 
 
-def _to_page(*done: str) -> BaseResponse:
+def _settle(account: Any) -> IdentityProviderMixin | None:
+    """The settings in force; that a trial of them is over is written down before."""
+    state = get_state()
+    key = state.scim.account_key(account)
+    row = providers.in_force(state.session, state.scim.records, key)
+    require.settle(row, account)
+    return row
+
+
+def _to_page(*done: Done) -> BaseResponse:
     if done:
         session[_DONE] = list(done)
     return redirect(url_for(forms.PAGE), 303)
@@ -461,9 +519,12 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     at = now()
     held = Tokens.of(account, at, answer.draft)
     in_force, pending = providers.load(state.session, scim.records, key)
-    redirecting = in_force if in_force is not None and in_force.mode != Mode.OFF else None
+    mode = modes.serving(in_force, account)
+    serving = in_force if mode is not Mode.OFF else None
     known = pending or in_force
-    sso = answer.sso or SSOForm.stored(in_force, pending)
+    sso = answer.sso or SSOForm.stored(
+        in_force, pending, [require.name_of(user) for user in require.break_glass_owners(account)]
+    )
     lifetimes = _lifetimes()
     attributes = scim.user.rows()
     entries = log.recent(state.session, scim.records, key, limit=SHOWN)
@@ -476,7 +537,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         account,
         status=answer.status,
         problems=answer.problems,
-        done=answer.done,
+        done=[say_done(done) for done in answer.done],
         signed_in_again=forms.returned_from_login(),
         recent_login=forms.login_is_recent(),
         at=at,
@@ -499,15 +560,25 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         sso_version=request.form.get("sso_version", "")
         if answer.sso
         else sso_settings.version(account),
-        redirecting=redirecting,
+        serving=serving,
+        mode=mode,
+        modes=list(Mode),
+        trial=require.trial(serving),
+        sign_on_path=scim.sso_button_url(account, next=url_for(forms.PAGE)),
+        came_by_microsoft=sessions.current().method == sessions.MICROSOFT,
         pending=pending,
-        testable=pending or redirecting,
+        testable=pending or serving,
         reach=None if known is None else people.reach(account, known.tenant_id),
         has_registration=config.has_registration,
+        secret=registration.warning((in_force, pending), at),
+        keeps_secret=sso_settings.keeps_secret(sso, (pending, in_force)),
+        consent_url=None
+        if known is None
+        else directory.consent_url(config, known, oidc.redirect_uri(state)),
         clouds=sso_settings.clouds(config.oidc_clouds, sso.cloud),
+        session_hours=sso_settings.session_hours(sso.session_hours),
         redirect_uri=oidc.redirect_uri(state),
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
-        session_hours=sso_settings.session_hours(sso.session_hours),
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
         roles=scim.user.roles,

@@ -5,7 +5,9 @@ Nobody runs a timer for that: whoever signs in or opens the page brings it to li
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..records import log, providers
@@ -13,6 +15,7 @@ from ..records.models import IdentityProviderMixin, Mode, now
 from ..signals import sso_secret_expiring, tell
 from ..state import get_app, get_state
 from .directory import SignInError
+from .texts import ahead, say
 
 #: What Microsoft says of a secret whose end has come.
 _EXPIRED = "7000222"
@@ -34,6 +37,34 @@ def notice_refusal(account: Any, provider: IdentityProviderMixin, refusal: SignI
     """Tell that Microsoft has just called the account's secret expired. Commits then."""
     if refusal.reason == "own_client" and refusal.number == _EXPIRED:
         _tell_once(account, provider, 0)
+
+
+@dataclass(frozen=True)
+class Warning:
+    """What the page says above everything."""
+
+    tone: str
+    title: str
+    text: str
+
+
+def warning(rows: Iterable[IdentityProviderMixin | None], at: datetime) -> Warning | None:
+    """What is wrong with the secret of settings that serve or wait, the worst first."""
+    vault = get_state().vault
+    known = [
+        row for row in rows if row is not None and row.client_id and row.mode_at(at) is not Mode.OFF
+    ]
+    if not all(vault.opens(row.client_secret) for row in known):
+        return Warning("bad", say("secret.unreadable.title"), say("secret.unreadable"))
+    steps = {row: providers.secret_warning(row, at) for row in known}
+    due = {row: days for row, days in steps.items() if days is not None}
+    if not due:
+        return None
+    row = min(due, key=lambda row: due[row])
+    if due[row] == 0 or row.secret_expires_at is None:
+        return Warning("bad", say("secret.expired.title"), say("secret.expired"))
+    when = ahead(row.secret_expires_at - at)
+    return Warning("warn", say("secret.expiring.title", when=when), say("secret.expiring"))
 
 
 def _tell_once(account: Any, provider: IdentityProviderMixin, days: int) -> None:

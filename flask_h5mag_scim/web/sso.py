@@ -37,7 +37,18 @@ from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..records.providers import Settings
 from ..signals import sso_linked, sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
-from . import directory, forms, limits, oidc, people, refusals, registration, sessions
+from . import (
+    directory,
+    forms,
+    limits,
+    modes,
+    oidc,
+    people,
+    refusals,
+    registration,
+    require,
+    sessions,
+)
 from .directory import SignInError
 from .texts import say, say_html
 
@@ -349,6 +360,7 @@ def test_result() -> ResponseReturnValue:
         obstacle=obstacle,
         recent_login=forms.login_is_recent(),
         page_url=url_for(forms.PAGE),
+        obstacles=require.obstacles_of_pending(account) if result.get("is_pending") else (),
     )
 
 
@@ -525,7 +537,11 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         settings = Settings.of(provider)
         people.check_guest(settings, claims)
         was_pending = provider.state == ProviderState.PENDING
-        if not providers.passed(
+        tester = _tester(account, settings, claims)
+        took_force = was_pending and require.may_begin(provider, account, tester)
+        if was_pending and not took_force:
+            _check_current(attempt, provider)
+        elif not providers.passed(
             state.session, scim.records, provider, version=attempt.version, by=attempt.user
         ):
             raise SignInError("changed")
@@ -534,12 +550,16 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         return _fail_test(account, tenant_id, refusal, is_own=is_own)
     reference = _reference()
     _log_test(account, f"passed, reference {reference}", status=200)
-    if was_pending:
-        _log_test(account, None, event=log.Event.SSO_IN_FORCE)
+    if took_force:
+        _log_test(account, str(provider.mode), event=log.Event.SSO_IN_FORCE)
+    if took_force and require.has_just_begun(provider):
+        _log_test(account, None, event=log.Event.SSO_TRIAL_BEGAN)
     result = {
         "passed": True,
-        "took_force": was_pending,
-        "redirects": provider.mode == Mode.REDIRECT,
+        "took_force": took_force,
+        "mode": str(provider.mode),
+        "is_pending": was_pending and not took_force,
+        "is_own": tester is not None and tester.get_id() == attempt.user,
         "tenant": tenant_id,
         "oid": oidc.object_id(claims),
         "name": _shown(claims.get("preferred_username")),
@@ -555,6 +575,14 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
     else:
         result["user"] = _shown(scim.user.value(user, "userName"))
     return _show_result(account, reference, result)
+
+
+def _tester(account: Any, settings: Settings, claims: Mapping[str, Any]) -> Any:
+    """The user who a passed test showed somebody to be; ``None`` for nobody."""
+    try:
+        return people.find(get_state().scim.account_key(account), settings, claims).user
+    except SignInError:
+        return None
 
 
 def _tested(attempt: Attempt) -> tuple[IdentityProviderMixin, Any] | None:
@@ -615,7 +643,8 @@ def _check_licence(account: Any) -> None:
 def _check_serves(provider: IdentityProviderMixin, account: Any) -> None:
     """Refuse an account that does not sign in with Microsoft now."""
     _check_licence(account)
-    if provider.mode != Mode.REDIRECT:
+    require.settle(provider, account)
+    if modes.serving(provider, account) is Mode.OFF:
         raise SignInError("off")
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from flask import request
 
-from ..config import tenant_id
-from ..records import log, providers
-from ..records.models import IdentityProviderMixin, Mode, ProviderState
+from .. import config as configuration
+from ..records import break_glass, log, providers
+from ..records.models import IdentityProviderMixin, Mode, ProviderState, now
 from ..state import get_state
-from . import forms
-from .texts import TEXTS, say, span
+from . import directory, forms, require
+from .texts import TEXTS, Done, say, span
 
 _HOURS = re.compile(r"[1-9]|1[0-9]|2[0-4]")
 
@@ -30,6 +30,15 @@ class SSOForm:
     session_hours: str = "12"
     refuses_guests: bool = False
     links_by_user_name: bool = False
+    mode: str = Mode.REDIRECT.value
+    #: User names, one a line; ``None`` when they were not asked for.
+    break_glass: str | None = None
+    #: The account's own registration at Microsoft; empty for the host's.
+    client_id: str = ""
+    #: What was typed, never what is stored.
+    client_secret: str = field(default="", repr=False)
+    #: A day, as browsers send it.
+    secret_expires: str = ""
 
     @classmethod
     def sent(cls) -> SSOForm | None:
@@ -43,24 +52,83 @@ class SSOForm:
             session_hours=request.form.get("session_hours", "12"),
             refuses_guests="refuse_guests" in request.form,
             links_by_user_name="link_by_user_name" in request.form,
+            mode=request.form.get("mode", Mode.REDIRECT.value),
+            break_glass=request.form.get("break_glass"),
+            client_id=request.form.get("client_id", "").strip()[:100],
+            client_secret=request.form.get("client_secret", "").strip()[:1000],
+            secret_expires=request.form.get("secret_expires", "").strip()[:40],
         )
 
     @classmethod
     def stored(
-        cls, in_force: IdentityProviderMixin | None, pending: IdentityProviderMixin | None
+        cls,
+        in_force: IdentityProviderMixin | None,
+        pending: IdentityProviderMixin | None,
+        break_glass: Sequence[str] = (),
     ) -> SSOForm:
-        """The settings as they were saved last."""
+        """The settings as they were saved last.
+
+        :param break_glass: the user names of the break-glass owners.
+        """
         row = pending or in_force
         if row is None:
-            return cls(provider="none", directory="", cloud="global")
+            return cls(provider="none", directory=_own_domain(), cloud="global")
+        # Switched off is the other provider; pending settings may test a directory in peace.
+        mode, ends = Mode(row.mode), row.secret_expires_at
+        is_none = mode is Mode.OFF and pending is None
         return cls(
-            provider="none" if row.mode == Mode.OFF else "microsoft",
+            provider="none" if is_none else "microsoft",
             directory=row.tenant_id,
             cloud=row.cloud,
             session_hours=str(row.session_hours),
             refuses_guests=not row.allows_guests,
             links_by_user_name=row.links_by_user_name,
+            mode=Mode.REDIRECT.value if is_none else mode.value,
+            break_glass="\n".join(break_glass),
+            client_id=row.client_id or "",
+            secret_expires="" if ends is None else f"{ends:%Y-%m-%d}",
         )
+
+
+@dataclass(frozen=True)
+class Found:
+    """The directory that a form names."""
+
+    tenant_id: str = ""
+    #: The domain by which it was found, if it was.
+    domain: str = ""
+    #: Why there is none, in a sentence.
+    problem: str = ""
+
+
+def find_directory(sso: SSOForm) -> Found:
+    """The directory that was typed, by its ID or by a domain of it.
+
+    For a domain it asks Microsoft, which may take seconds: to be called while nothing is
+    locked. Gives the database's connection back for that time.
+    """
+    if sso.provider != "microsoft":
+        return Found()
+    state = get_state()
+    typed = sso.directory.lower()
+    if not configuration.DOMAIN.fullmatch(typed):
+        try:
+            return Found(configuration.tenant_id(sso.directory))
+        except ValueError as wrong:
+            return Found(problem=str(wrong))
+    if sso.cloud not in state.config.oidc_clouds:
+        return Found()
+    state.session.commit()
+    try:
+        return Found(directory.resolve(state.config, sso.cloud, typed), domain=typed)
+    except directory.DomainError as error:
+        return Found(problem=say(f"domain.{error.reason}", domain=typed))
+
+
+def _own_domain() -> str:
+    """The domain in the address of the admin who looks at the page."""
+    domain = forms.actor().rpartition("@")[2].lower()
+    return domain if configuration.DOMAIN.fullmatch(domain) else ""
 
 
 @dataclass
@@ -69,8 +137,10 @@ class Saved:
 
     #: Sentences beside fields, by field.
     problems: dict[str, str] = field(default_factory=dict)
-    #: What was done, as codes of the catalogue (``done.…``).
-    done: list[str] = field(default_factory=list)
+    #: What was done.
+    done: list[Done] = field(default_factory=list)
+    #: Nothing is stored before the admin has signed in again.
+    must_sign_in: bool = False
 
 
 def version(account: Any) -> str:
@@ -79,11 +149,16 @@ def version(account: Any) -> str:
     state = get_state()
     key = state.scim.account_key(account)
     rows = providers.load(state.session, state.scim.records, key)
-    return ".".join(f"{row.id.hex}:{row.version}:{row.state}" if row else "" for row in rows)
+    parts = [f"{row.id.hex}:{row.version}:{row.mode}" if row else "" for row in rows]
+    owners = break_glass.named(state.session, state.scim.records, key)
+    return ".".join([*parts, *map(str, owners)])
 
 
-def save(account: Any, sso: SSOForm) -> Saved:
-    """Store the settings, or say beside each field what is wrong. Does not commit."""
+def save(account: Any, sso: SSOForm, found: Found) -> Saved:
+    """Store the settings, or say beside each field what is wrong. Does not commit.
+
+    :param found: what :func:`find_directory` said of ``sso``.
+    """
     answer = Saved()
     state = get_state()
     records, key = state.scim.records, state.scim.account_key(account)
@@ -92,26 +167,92 @@ def save(account: Any, sso: SSOForm) -> Saved:
             if providers.switch_off(state.session, records, key, by=forms.actor()):
                 forms.log_event(account, log.Event.SSO_OFF)
                 answer.done.append("sso-off")
-        case "microsoft" if not state.config.has_registration:
-            email = state.config.support_email
-            answer.problems["sso_provider"] = say("provider.unregistered", email=email)
         case "microsoft":
-            try:
-                tenant_id(sso.directory)
-            except ValueError as wrong:
-                answer.problems["directory"] = str(wrong)
+            if found.problem:
+                answer.problems["directory"] = found.problem
             if sso.cloud not in state.config.oidc_clouds:
                 answer.problems["cloud"] = say("cloud.unknown")
             if not _HOURS.fullmatch(sso.session_hours):
                 answer.problems["session_hours"] = say("session_hours.unknown")
-            if not answer.problems.keys() & {"directory", "cloud", "session_hours"}:
-                _save_microsoft(account, sso, answer)
+            if sso.mode not in set(Mode):
+                answer.problems["mode"] = say("mode.unknown")
+            registration = _registration(account, sso, found, answer.problems)
+            if not answer.problems:
+                _save_microsoft(account, sso, found, registration, answer)
         case _:
             answer.problems["sso_provider"] = say("provider.unknown")
     return answer
 
 
-def _save_microsoft(account: Any, sso: SSOForm, answer: Saved) -> None:
+def keeps_secret(sso: SSOForm, rows: Sequence[IdentityProviderMixin | None]) -> bool:
+    """Whether the form can leave the secret empty, because one is stored for what it names."""
+    stored = providers.sealed_secret(
+        get_state().vault, rows, cloud=sso.cloud, client_id=sso.client_id.lower(), typed=""
+    )
+    return stored is not None
+
+
+@dataclass(frozen=True)
+class _Registration:
+    """The registration at Microsoft that an account uses, as it is stored."""
+
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+def _registration(
+    account: Any, sso: SSOForm, found: Found, problems: dict[str, str]
+) -> _Registration:
+    """The registration that a form names; adds to ``problems`` what is wrong with it."""
+    state = get_state()
+    if not sso.client_id:
+        if sso.client_secret:
+            problems["client_id"] = say("client_id.missing")
+        elif not state.config.has_registration:
+            problems["client_id"] = say("client_id.needed")
+        return _Registration()
+    client_id, sealed = sso.client_id.lower(), None
+    in_force, pending = providers.load(
+        state.session, state.scim.records, state.scim.account_key(account)
+    )
+    try:
+        if client_id == found.tenant_id:
+            raise ValueError(say("client_id.directory"))
+        client_id = configuration.client_id(client_id)
+    except ValueError as wrong:
+        problems["client_id"] = str(wrong)
+    try:
+        if sso.client_secret:
+            configuration.client_secret(sso.client_secret)
+        sealed = providers.sealed_secret(
+            state.vault,
+            (pending, in_force),
+            cloud=sso.cloud,
+            client_id=client_id,
+            typed=sso.client_secret,
+        )
+        if sealed is None:
+            raise ValueError(say("client_secret.needed"))
+    except ValueError as wrong:
+        problems["client_secret"] = str(wrong)
+    stored = SSOForm.stored(in_force, pending)
+    expires_at = None
+    try:
+        if sso.secret_expires:
+            expires_at = datetime.combine(date.fromisoformat(sso.secret_expires), time(), UTC)
+    except ValueError:
+        problems["secret_expires"] = say("secret_expires.unknown")
+    is_new = bool(sso.client_secret) or sso.secret_expires != stored.secret_expires
+    # A day that has come since it was stored must not keep an admin from saving the rest.
+    if expires_at is not None and expires_at <= now() and is_new:
+        problems["secret_expires"] = say("secret_expires.past")
+    return _Registration(client_id, sealed, expires_at)
+
+
+def _save_microsoft(
+    account: Any, sso: SSOForm, found: Found, registration: _Registration, answer: Saved
+) -> None:
     state = get_state()
     records, key = state.scim.records, state.scim.account_key(account)
 
@@ -119,25 +260,71 @@ def _save_microsoft(account: Any, sso: SSOForm, answer: Saved) -> None:
         rows = providers.load(state.session, records, key)
         return {(row.id, row.version) for row in rows if row is not None}
 
-    before = versions()
-    row = providers.save(
-        state.session,
-        records,
-        key,
-        providers.Settings(
-            sso.cloud,
-            sso.directory.lower(),
-            allows_guests=not sso.refuses_guests,
-            links_by_user_name=sso.links_by_user_name,
-            session_hours=int(sso.session_hours),
-        ),
-        by=forms.actor(),
+    wanted = providers.Settings(
+        sso.cloud,
+        found.tenant_id,
+        Mode(sso.mode),
+        client_id=registration.client_id,
+        client_secret=registration.client_secret,
+        secret_expires_at=registration.expires_at,
+        allows_guests=not sso.refuses_guests,
+        links_by_user_name=sso.links_by_user_name,
+        session_hours=int(sso.session_hours),
     )
+    if not _name_break_glass(account, sso, wanted, answer):
+        return
+    if found.domain:
+        answer.done.append(("sso-domain", {"domain": found.domain, "tenant": found.tenant_id}))
+    before = versions()
+    if providers.weaken(state.session, records, key, wanted, by=forms.actor()):
+        if wanted.mode is Mode.OFF:
+            forms.log_event(account, log.Event.SSO_OFF)
+            answer.done.append("sso-off")
+            return
+        is_pending = False
+    else:
+        row = providers.save(state.session, records, key, wanted, by=forms.actor())
+        is_pending = row.state == ProviderState.PENDING
     if versions() == before:
         return
-    forms.log_event(account, log.Event.SSO_SAVED, detail=f"{row.tenant_id} ({row.cloud})")
-    is_pending = row.state == ProviderState.PENDING
+    detail = f"{wanted.tenant_id} ({wanted.cloud}), {wanted.mode}"
+    if wanted.client_id is not None:
+        detail += f", app registration {wanted.client_id}"
+        if sso.client_secret:
+            detail += " with the secret entered now"
+    forms.log_event(account, log.Event.SSO_SAVED, detail=detail)
     answer.done.append("sso-pending" if is_pending else "sso-saved")
+
+
+def _name_break_glass(
+    account: Any, sso: SSOForm, wanted: providers.Settings, answer: Saved
+) -> bool:
+    """Store who the break-glass owners are. Says whether the settings can be stored as well,
+    which may be that Microsoft is required of everybody else."""
+    state = get_state()
+    owners = require.break_glass_owners(account)
+    is_changed = sso.break_glass is not None and (
+        require.names_in(sso.break_glass) != [require.name_of(user) for user in owners]
+    )
+    if is_changed:
+        try:
+            owners = require.find_break_glass(account, sso.break_glass or "")
+        except ValueError as wrong:
+            answer.problems["break_glass"] = str(wrong)
+            return False
+    rows = providers.load(state.session, state.scim.records, state.scim.account_key(account))
+    if wanted.mode is Mode.REQUIRE:
+        answer.problems |= require.obstacles(account, wanted, owners)
+        begins = all(row is None or row.mode != Mode.REQUIRE for row in rows)
+    else:
+        begins = False
+    # Both open a door or close one.
+    answer.must_sign_in = (begins or is_changed) and not forms.login_is_recent()
+    if answer.problems or answer.must_sign_in:
+        return False
+    if is_changed and require.name_break_glass(account, owners, by=forms.actor()):
+        answer.done.append("break-glass")
+    return True
 
 
 def session_hours(chosen: str) -> dict[str, str]:
