@@ -505,22 +505,6 @@ def test_signing_in_as_somebody_else_drops_the_first_person(world: World, lin: s
     assert is_in(client)
 
 
-@pytest.mark.parametrize("what", ["deleted", "without licence"])
-def test_the_account_is_gone_meanwhile(world: World, what: str) -> None:
-    """89: between leaving for Microsoft and coming back."""
-    client = world.browser()
-    back = world.approve(world.start(client))
-    with world.app.app_context():
-        if what == "deleted":
-            for model in (scim.IdentityProvider, scim.UserLink, scim.LogEntry, User, Account):
-                db.session.execute(sa.delete(model))
-        else:
-            db.session.execute(sa.update(Account).values(plan="professional"))
-        db.session.commit()
-    assert_final(world.arrive(client, back))
-    assert who(client) is None
-
-
 # Signing out
 
 
