@@ -326,6 +326,45 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on was off already.", err=True)
 
 
+@sso_group.command("link")
+@click.argument("username")
+@click.argument("object_id")
+@_for_account
+def sso_link(
+    state: State, account: Any, account_id: Any, username: str, object_id: str
+) -> None:
+    """Say that the user USERNAME is the person OBJECT_ID in the account's directory."""
+    user = _user(state, account_id, username)
+    try:
+        state.scim.link_user(user, object_id, by=OPERATOR)
+    except ValueError as error:
+        state.session.rollback()
+        raise click.ClickException(str(error)) from error
+    state.session.commit()
+    click.echo(f"Linked {username} to {object_id.lower()}.", err=True)
+
+
+@sso_group.command("unlink")
+@click.argument("username")
+@_for_account
+def sso_unlink(state: State, account: Any, account_id: Any, username: str) -> None:
+    """Forget who the user USERNAME is at Microsoft, and end their sessions: the way out when
+    provisioning names another object id than the link.
+    """
+    state.scim.unlink_user(_user(state, account_id, username), by=OPERATOR)
+    state.session.commit()
+    click.echo(f"{username} is not linked to anybody.", err=True)
+
+
+def _user(state: State, account_id: Any, username: str) -> Any:
+    found = state.scim.user.find_all(
+        state.session, account_id, "userName", username, limit=2, ignore_case=True
+    )
+    if len(found) != 1:
+        raise click.ClickException(f"No one user of this account is called {username!r}.")
+    return found[0]
+
+
 @sso_group.command("reencrypt")
 @with_appcontext
 def sso_reencrypt() -> None:

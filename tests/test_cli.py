@@ -378,6 +378,25 @@ def test_secrets_are_encrypted_with_a_new_key(app: Flask, tmp_path: Path) -> Non
     assert in_force(app).client_secret == row.client_secret
 
 
+def test_people_are_linked_and_unlinked(app: Flask) -> None:
+    """What disagrees with provisioning can be put right, and is in the log."""
+    oid = "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0"
+    words = ("Owner@Acme.example", "--account", "acme")
+    refused = run(app, "sso", "link", *words, oid)
+    assert refused.exit_code == 1
+    assert "no Microsoft directory in force" in refused.stderr
+    assert run(app, "sso", "configure", "--account", "acme", "--tenant", TENANT).exit_code == 0
+    assert "not an object id" in run(app, "sso", "link", *words, "x").stderr
+    linked = run(app, "sso", "link", *words, oid.upper())
+    assert linked.exit_code == 0, linked.stderr
+    assert run(app, "sso", "unlink", *words).exit_code == 0
+    assert [name for name, _ in events(app)][:2] == ["sso.unlinked", "sso.linked"]
+    for name in ("nobody", "owner@globex.example"):
+        result = run(app, "sso", "unlink", name, "--account", "acme")
+        assert "No one user" in result.stderr
+        assert result.exit_code == 1
+
+
 def test_sso_needs_a_registration(app: Flask) -> None:
     """Without one, nobody could come back from Microsoft."""
     state = app.extensions["h5mag_scim"]

@@ -346,6 +346,27 @@ def test_a_name_of_another_account_opens_nothing(world: World, issuer: Issuer) -
     refused(world, issuer, "not_provisioned", oid=NEW_OID, upn=UPN, email=UPN)
 
 
+@both_databases
+def test_what_is_kept_of_somebody_is_no_provisioning(world: World, issuer: Issuer) -> None:
+    """Of people whom SCIM never wrote, the store may know when their sessions ended."""
+    nick = by_name(world, provisioned=False)
+    lee = world.person("lee@acme.example", OWNER_OID, provisioned=False)
+    for user, oid in ((nick, NEW_OID), (lee, OWNER_OID)):
+        call(world, user, oid)
+        call(world, user, None)
+    refused(world, issuer, "not_provisioned", oid=NEW_OID, upn=UPN)
+    refused(world, issuer, "not_by_scim", oid=OWNER_OID)
+
+
+def test_who_is_inactive_for_scim_alone(
+    world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host may let Flask-Login know nobody inactive."""
+    monkeypatch.setattr(User, "is_active", property(lambda self: True))
+    world.change(world.kim, active=False)
+    refused(world, issuer, "inactive")
+
+
 # Guests
 
 
