@@ -395,6 +395,17 @@ def test_sign_out_everywhere_is_guarded(world: World, lin: str) -> None:
     assert "sessions.ended" not in world.events()
 
 
+def test_a_recent_sign_in_of_somebody_else_is_none(
+    world: World, lin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the host forgot to ask the guard."""
+    admin = by_password(world)
+    monkeypatch.setattr(scim, "session_guard", lambda user: user)
+    change_session(admin, user=world.kim)
+    answer = press(admin, "sign-out-everywhere")
+    assert answer.location.startswith("/login?next=")
+
+
 def test_who_keeps_a_session_does_not_make_it_younger(world: World, lin: str) -> None:
     """Twelve hours from Microsoft stay twelve hours, and a recent sign-in stays as recent."""
     admin = by_password(world)
