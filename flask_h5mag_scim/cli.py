@@ -330,9 +330,7 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
 @click.argument("username")
 @click.argument("object_id")
 @_for_account
-def sso_link(
-    state: State, account: Any, account_id: Any, username: str, object_id: str
-) -> None:
+def sso_link(state: State, account: Any, account_id: Any, username: str, object_id: str) -> None:
     """Say that the user USERNAME is the person OBJECT_ID in the account's directory."""
     user = _user(state, account_id, username)
     try:
