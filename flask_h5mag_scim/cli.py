@@ -25,6 +25,10 @@ oauth_group = AppGroup(
     help="Workload identities of Microsoft that provision an account without a secret.",
 )
 sso_group = AppGroup("sso", help="How the people of an account sign in.")
+break_glass_group = AppGroup(
+    "break-glass", help="Who keeps the password when an account requires Microsoft."
+)
+sso_group.add_command(break_glass_group)
 group.add_command(token_group)
 group.add_command(oauth_group)
 group.add_command(sso_group)
@@ -262,10 +266,12 @@ def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
 @click.option("--tenant", required=True, metavar="GUID", help="The directory (tenant) id.")
 @click.option(
     "--mode",
-    type=click.Choice([Mode.OFF.value, Mode.REDIRECT.value]),
+    type=click.Choice([mode.value for mode in Mode]),
     default=Mode.REDIRECT.value,
     show_default=True,
-    help="redirect: people go to Microsoft as soon as they are known. off: passwords.",
+    help="off: passwords. button: passwords, and a button. redirect: people go to Microsoft as "
+    "soon as they are known. require: no password opens the account but those of its "
+    "break-glass owners, without a trial.",
 )
 @click.option(
     "--client-id",
@@ -303,6 +309,8 @@ def sso_configure(
     registration = _registration(state, account_id, cloud, client_id, typed, secret_expires)
     session, records = state.session, state.scim.records
     wanted = providers.Settings(cloud, tenant_id, Mode(mode), **registration)
+    if wanted.mode is Mode.REQUIRE:
+        _require_break_glass(state, account)
     providers.configure(session, records, account_id, wanted, by=OPERATOR)
     detail = f"{cloud} {tenant_id}, {mode}"
     if wanted.client_id is not None:
@@ -310,6 +318,20 @@ def sso_configure(
     log.record(session, records, account_id, Event.SSO_IN_FORCE, actor=OPERATOR, detail=detail)
     session.commit()
     click.echo(f"In force: {detail}.", err=True)
+
+
+def _require_break_glass(state: State, account: Any) -> None:
+    """Stop where Microsoft would be the only way in."""
+    if not state.scim.knows_second_factor:
+        raise click.ClickException(
+            "This application knows no second factor, which break-glass owners need: give "
+            "H5magSCIM(…, second_factor=…)."
+        )
+    if not state.scim.break_glass_owners(account):
+        raise click.ClickException(
+            "Somebody must get in when Microsoft does not work: name a break-glass owner first, "
+            "with `flask scim sso break-glass add`."
+        )
 
 
 @sso_group.command("off")
@@ -324,6 +346,50 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on is off.", err=True)
     else:
         click.echo("Single sign-on was off already.", err=True)
+
+
+@break_glass_group.command("list")
+@_for_account
+def break_glass_list(state: State, account: Any, account_id: Any) -> None:
+    """List the break-glass owners by user name."""
+    for name in _break_glass(state, account):
+        click.echo(name)
+
+
+@break_glass_group.command("add")
+@click.argument("username")
+@_for_account
+def break_glass_add(state: State, account: Any, account_id: Any, username: str) -> None:
+    """Let USERNAME keep the password when the account requires Microsoft: an active owner or
+    admin whom Microsoft Entra does not manage."""
+    _name(state, account, [*_break_glass(state, account), username])
+    click.echo(f"Named {username}.", err=True)
+
+
+@break_glass_group.command("remove")
+@click.argument("username")
+@_for_account
+def break_glass_remove(state: State, account: Any, account_id: Any, username: str) -> None:
+    """Let USERNAME be a break-glass owner no more."""
+    known = _break_glass(state, account)
+    left = [name for name in known if name.casefold() != username.casefold()]
+    if left == known:
+        raise click.ClickException(f"{username!r} is no break-glass owner.")
+    _name(state, account, left)
+    click.echo(f"Removed {username}.", err=True)
+
+
+def _break_glass(state: State, account: Any) -> list[str]:
+    user = state.scim.user
+    return [str(user.value(owner, "userName")) for owner in state.scim.break_glass_owners(account)]
+
+
+def _name(state: State, account: Any, names: Sequence[str]) -> None:
+    try:
+        state.scim.name_break_glass(account, names, by=OPERATOR)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    state.session.commit()
 
 
 @sso_group.command("link")

@@ -16,7 +16,19 @@ from .provisioning.users import UserResource
 from .records import links, locks, providers, versions
 from .records.models import Mode, declare, single_key
 from .state import EXTENSION, State, get_state
-from .web import directory, forms, modes, oauth, pages, people, scim, sessions, sign_out, sso
+from .web import (
+    directory,
+    forms,
+    modes,
+    oauth,
+    pages,
+    people,
+    require,
+    scim,
+    sessions,
+    sign_out,
+    sso,
+)
 
 U = TypeVar("U")
 
@@ -216,6 +228,22 @@ class H5magSCIM:
             belongs to no account, is the host's own business.
         """
         return modes.password_allowed(user)
+
+    def break_glass_owners(self, account: Any) -> list[Any]:
+        """Who keeps the password when ``account`` requires Microsoft; entities of the user
+        model.
+        """
+        return require.break_glass_owners(account)
+
+    def name_break_glass(self, account: Any, user_names: Sequence[str], *, by: str) -> None:
+        """Let exactly the people with these user names be the break-glass owners, as the page
+        does. Logs it; does not commit.
+
+        :param by: who did it, for the log.
+        :raises ValueError: with a sentence, when somebody cannot be one, or when nobody would
+            be left although Microsoft is required.
+        """
+        require.name_break_glass(account, require.find_break_glass(account, user_names), by=by)
 
     def session_guard(self, user: U | None) -> U | None:
         """``user`` while the session of this request speaks for them, else ``None``: what a

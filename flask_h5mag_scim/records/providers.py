@@ -339,9 +339,13 @@ def passed(
 def configure(
     session: Session, records: Records, account_id: Any, wanted: Settings, *, by: str
 ) -> IdentityProviderMixin:
-    """The operator's way: settings in force at once, without a test."""
+    """The operator's way: settings in force at once, without a test or a trial."""
+    current = in_force(session, records, account_id)
+    if current is not None:
+        end_trial(session, records, current)
     row = save(session, records, account_id, wanted, by=by)
     put_in_force(session, records, row, on_trial=False)
+    keep(session, records, row, by=by)
     return row
 
 

@@ -43,26 +43,21 @@ def break_glass_owners(account: Any) -> list[Any]:
     return [user for user in found if user is not None]
 
 
-def find_break_glass(account: Any, text: str) -> list[Any]:
-    """The users whose names stand in ``text``, one a line.
+def find_break_glass(account: Any, names: Sequence[str]) -> list[Any]:
+    """The users of ``account`` with these names.
 
     :raises ValueError: with a sentence, when somebody cannot be a break-glass owner.
     """
-    names = names_in(text)
     if len(names) > break_glass.MAX_NAMED:
         raise ValueError(say("break_glass.many", count=break_glass.MAX_NAMED))
     found = {}
     for name in names:
-        user = checked_break_glass(account, name)
+        user = _checked(account, name[:255])
         found[get_state().scim.user.key(user)] = user
     return list(found.values())
 
 
-def checked_break_glass(account: Any, name: str) -> Any:
-    """The user called ``name`` who can be a break-glass owner of ``account``.
-
-    :raises ValueError: with a sentence, when there is none, or who it is cannot be one.
-    """
+def _checked(account: Any, name: str) -> Any:
     state = get_state()
     scim = state.scim
     key = scim.account_key(account)
@@ -81,10 +76,16 @@ def checked_break_glass(account: Any, name: str) -> Any:
 
 def name_break_glass(account: Any, users: Sequence[Any], *, by: str) -> bool:
     """Let exactly ``users`` be the account's break-glass owners, and log whom that concerns.
-    Says whether that changed anything. Does not commit."""
+    Says whether that changed anything. Does not commit.
+
+    :raises ValueError: with a sentence, when Microsoft is required and nobody is left.
+    """
     state = get_state()
     scim = state.scim
     key, keys = scim.account_key(account), [scim.user.key(user) for user in users]
+    in_force = providers.in_force(state.session, scim.records, key)
+    if not keys and in_force is not None and in_force.mode_at(now()) is Mode.REQUIRE:
+        raise ValueError(say("break_glass.none"))
     before = break_glass.named(state.session, scim.records, key)
     break_glass.name(state.session, scim.records, key, keys, by=by)
     for event, concerned in (

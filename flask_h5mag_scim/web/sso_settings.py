@@ -308,7 +308,7 @@ def _name_break_glass(
     )
     if is_changed:
         try:
-            owners = require.find_break_glass(account, sso.break_glass or "")
+            owners = require.find_break_glass(account, require.names_in(sso.break_glass or ""))
         except ValueError as wrong:
             answer.problems["break_glass"] = str(wrong)
             return False
@@ -322,9 +322,12 @@ def _name_break_glass(
     answer.must_sign_in = (begins or is_changed) and not forms.login_is_recent()
     if answer.problems or answer.must_sign_in:
         return False
-    if is_changed and require.name_break_glass(account, owners, by=forms.actor()):
-        answer.done.append("break-glass")
-    return True
+    try:
+        if is_changed and require.name_break_glass(account, owners, by=forms.actor()):
+            answer.done.append("break-glass")
+    except ValueError as wrong:
+        answer.problems["break_glass"] = str(wrong)
+    return not answer.problems
 
 
 def session_hours(chosen: str) -> dict[str, str]:
