@@ -302,9 +302,10 @@ def callback() -> ResponseReturnValue:
     """Take what Microsoft's answer brings, for the attempt that its ``state`` names."""
     # The state comes first: an error without it is a text from anybody.
     states = request.args.getlist("state")
-    attempt = _take(states[0]) if len(states) == 1 else None
+    state = states[0] if len(states) == 1 else ""
+    attempt = _take(state)
     if attempt is None:
-        signed_in_already = _take_other_tab(states[0]) if len(states) == 1 else None
+        signed_in_already = _take_other_tab(state)
         if signed_in_already is not None:
             return redirect(signed_in_already, 303)
         if not states and "admin_consent" in request.args:
