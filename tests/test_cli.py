@@ -265,8 +265,8 @@ def test_sso_is_configured_and_switched_off(app: Flask) -> None:
         (TRUST[:-4], "Missing option '--tenant'"),
         (TRUST[:-2], "Missing option '--subject'"),
         (
-            ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--mode", "require"),
-            "is not one of 'off', 'redirect'",
+            ("sso", "configure", "--account", "acme", "--tenant", TENANT, "--mode", "magic"),
+            "is not one of 'off', 'button', 'redirect', 'require'",
         ),
     ],
 )
