@@ -71,6 +71,8 @@ class Issuer:
         self.metadata: dict[str, Any] = {}
         self.key_members: dict[str, Any] = {}
         self.client_secret = CLIENT_SECRET
+        #: The tenants that domains lead to, as at Microsoft.
+        self.domains: dict[str, str] = {}
         #: Every request, as endpoint and form or query.
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._codes: dict[str, dict[str, str]] = {}
@@ -93,7 +95,9 @@ class Issuer:
 
     def _route(self, request: Request) -> Response:
         parts = request.path.strip("/").split("/")
-        tenant = parts.pop(0) if len(parts[0]) == 36 else None
+        is_tenant = len(parts[0]) == 36 or parts[0] in self.domains
+        tenant = parts.pop(0) if is_tenant else None
+        tenant = self.domains.get(tenant or "", tenant)
         endpoints = {
             f"v2.0/{METADATA}" if tenant else METADATA: "discovery",
             "discovery/v2.0/keys" if tenant else "keys": "keys",

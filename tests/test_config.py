@@ -16,7 +16,10 @@ from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
 from flask_h5mag_scim.config import Config, ConfigurationError, is_loopback, is_safe_origin, read
+from flask_h5mag_scim.records.vault import Vault
 
+#: 32 bytes, in the letters that only base64url has.
+KEY = "-_" * 21 + "-="
 METADATA = "https://idp.example/x/.well-known/openid-configuration"
 
 
@@ -46,6 +49,9 @@ WRONG = [
       for value in ("", "app.example", "http://app.example", "ftp://app.example",
                     "https://", "https://u@app.example", "https://app.example?x=1",
                     "https://app.example#x", 5)],
+    *[("ENCRYPTION_KEYS", value, "must be a list of keys, the newest first")
+      for value in (5, {}, "secret", [KEY, "short"], [KEY[:-1]], [KEY + "="], [b"x"], [5],
+                    [KEY.replace("=", "é")])],
     ("OIDC_CLOUDS", [], "must be a mapping"),
     ("OIDC_CLOUDS", {"Test Cloud": "https://x.example"}, "a name is 1 to 32 of a-z"),
     ("OIDC_CLOUDS", {5: "https://x.example"}, "a name is 1 to 32 of a-z"),
@@ -80,6 +86,20 @@ def test_defaults_and_what_none_means() -> None:
     assert started(ACCESS_TOKEN_LIFETIME=six).access_token_lifetime == six
     assert started(PUBLIC_URL="https://a.example/").public_url == "https://a.example"
     assert started(PUBLIC_URL="http://127.0.0.1:5000").public_url == "http://127.0.0.1:5000"
+
+
+def test_encryption_keys_are_a_list_and_in_no_text() -> None:
+    """A text with commas is one too, as the environment has it."""
+    other = "A" * 43 + "="
+    assert started().encryption_keys == ()
+    assert started(ENCRYPTION_KEYS=[KEY, other]).encryption_keys == (KEY, other)
+    config = started(ENCRYPTION_KEYS=f"{KEY}, {other}")
+    assert config.encryption_keys == (KEY, other)
+    assert KEY not in repr(config)
+    with pytest.raises(ConfigurationError) as refused:
+        started(ENCRYPTION_KEYS=[KEY[:-4]])
+    assert KEY[:-4] not in str(refused.value)
+    assert Vault(config.encryption_keys, secret_keys=[]).seal("x")
 
 
 def test_clouds_are_added_to_microsoft_s() -> None:
