@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from werkzeug.local import LocalProxy
 from werkzeug.test import TestResponse
 
 from example_app.models import Account, User, db
@@ -482,6 +483,23 @@ def test_what_cannot_be_linked(world: World) -> None:
     assert linked(world, world.owner) == (None, None)
 
 
+@both_databases
+def test_two_links_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes second is told, and one person stays one user."""
+    lee = world.person("lee@acme.example", "lee")
+    lock = locks.lock_account
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(locks, "lock_account", lock)
+        link(world, lee, oid=OWNER_OID)
+        lock(*arguments)
+
+    monkeypatch.setattr(locks, "lock_account", late)
+    with pytest.raises(ValueError, match="is linked to this person"):
+        call(world, world.owner, OWNER_OID)
+    assert linked(world, world.owner) == (None, None)
+
+
 def test_who_links_is_in_the_log(world: World) -> None:
     """Without a name it is whoever is signed in."""
     with world.app.test_request_context():
@@ -683,6 +701,19 @@ def test_an_admin_from_elsewhere_is_offered_nothing(
     assert BUTTON not in page
     assert press(client).status_code == 303
     assert linked(world, staff) == (None, None)
+
+
+def test_a_key_of_another_table_is_no_user(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's staff may be kept in a table of its own, with the same numbers."""
+
+    class Staff:
+        id = uuid.UUID(world.owner)
+
+    with world.app.test_request_context():
+        monkeypatch.setattr(people, "current_user", LocalProxy(Staff))
+        assert people.member(world.acme) is None
 
 
 @pytest.mark.parametrize(
