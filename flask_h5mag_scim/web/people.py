@@ -177,9 +177,8 @@ def _by_user_name(key: Any, tenant_id: str, oid: str, claims: Mapping[str, Any])
 def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
     """Say who a user is at Microsoft. Does not commit.
 
-    :param oid: the person's object id in the directory that is in force.
     :param by: who says so, for the log.
-    :param tenant_id: the directory that is meant, where it may have changed meanwhile.
+    :param tenant_id: the directory that is meant, where that is not simply the one in force.
     :raises ValueError: with a sentence, when that cannot be.
     """
     wanted = oidc.guid(oid)
@@ -192,13 +191,14 @@ def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
     scim, session = state.scim, state.session
     key, user_id = getattr(user, scim.user.account), scim.user.key(user)
     locks.lock_account(session, scim.account, key)
-    provider = providers.in_force(session, scim.records, key)
-    if provider is None:
-        raise ValueError(
-            "This account has no Microsoft directory in force. Save one and let its test pass "
-            "first."
-        )
-    tenant_id = tenant_id or provider.tenant_id
+    if tenant_id is None:
+        provider = providers.in_force(session, scim.records, key)
+        if provider is None:
+            raise ValueError(
+                "This account has no Microsoft directory in force. Save one and let its test pass "
+                "first."
+            )
+        tenant_id = provider.tenant_id
     obstacle = obstacle_to_link(key, user, tenant_id, wanted)
     if obstacle is not None:
         raise ValueError(obstacle)
@@ -216,9 +216,14 @@ def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | Non
     state = get_state()
     scim = state.scim
     user_id = scim.user.key(user)
-    provider = providers.in_force(state.session, scim.records, key)
-    if provider is None or provider.tenant_id != tenant_id:
-        return "The directory is not the one in force. Test it again."
+    in_force, pending = providers.load(state.session, scim.records, key)
+    if in_force is None or in_force.tenant_id != tenant_id:
+        # Requiring Microsoft from the start waits for an admin who is linked.
+        if pending is None or pending.tenant_id != tenant_id:
+            return "The directory is not one of this account’s any more. Test again."
+        known = links.of(state.session, scim.records, key, user_id)
+        if in_force is not None and known is not None and known.tenant_id == in_force.tenant_id:
+            return "They are linked in the directory in force, and this one is not in force yet."
     if _given_oid(user) not in (None, oid):
         return "Microsoft Entra provisions this user with another object id."
     linked = _linked_user(key, tenant_id, oid)

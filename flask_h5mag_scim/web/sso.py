@@ -378,7 +378,7 @@ def link_me() -> ResponseReturnValue:
     forms.require_recent_login(f"{blueprint.name}.test_result")
     me, result = _linkable(account), session.get(_RESULT)
     back = redirect(url_for(f"{blueprint.name}.test_result"), 303)
-    if me is None:
+    if me is None or result is None:
         return back
     try:
         people.link(me, result["oid"], by=forms.actor(), tenant_id=result["tenant"])

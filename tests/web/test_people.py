@@ -679,8 +679,27 @@ def test_why_an_admin_cannot_be_linked(world: World, issuer: Issuer) -> None:
     client = admin(world)  # the other directory ended the session
     with client.session_transaction(base_url=PUBLIC_URL) as session:
         session.update(kept)
-    assert "not the one in force" in world.arrive(client, "/sso/test").text
+    assert "not one of this account’s any more" in world.arrive(client, "/sso/test").text
     nobody_links(world, client)
+
+
+@pytest.mark.parametrize("tenant", [None, TENANT], ids=["unlinked", "linked"])
+def test_links_to_a_directory_that_waits(world: World, tenant: str | None) -> None:
+    """Settings that require Microsoft wait for an admin who is linked to their directory; whom
+    that would shut out of the one in force is not linked before it serves."""
+    world.configure(tenant=OTHER_TENANT, save=providers.save)
+    if tenant:
+        link(world, world.owner, tenant=tenant, oid=NEW_OID)
+    with world.app.test_request_context():
+        owner = db.session.get_one(User, uuid.UUID(world.owner))
+        if tenant:
+            with pytest.raises(ValueError, match="not in force yet"):
+                people.link(owner, OWNER_OID, by="test", tenant_id=OTHER_TENANT)
+        else:
+            people.link(owner, OWNER_OID, by="test", tenant_id=OTHER_TENANT)
+        db.session.commit()
+    expected = (TENANT, NEW_OID) if tenant else (OTHER_TENANT, OWNER_OID)
+    assert linked(world, world.owner) == expected
 
 
 def test_an_admin_from_elsewhere_is_offered_nothing(
@@ -703,9 +722,7 @@ def test_an_admin_from_elsewhere_is_offered_nothing(
     assert linked(world, staff) == (None, None)
 
 
-def test_a_key_of_another_table_is_no_user(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_of_another_table_is_no_user(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host's staff may be kept in a table of its own, with the same numbers."""
 
     class Staff:
@@ -772,9 +789,12 @@ def test_people_without_an_object_id_are_counted(
     world.person("gone@acme.example", "gone")
     gone = world.person("gone.too@acme.example", "gone too")
     world.change(gone, active=False)
-    world.person("local@acme.example", "local", provisioned=False)
+    link(world, world.person("local@acme.example", "local", provisioned=False), oid=NEW_OID)
     globex = world.account("globex")
     world.person("kim@globex.example", "kim", account=globex)
+    with world.app.app_context():  # somebody whom the host has moved
+        links.mark(db.session, scim.records, globex, uuid.UUID(nick))
+        db.session.commit()
     assert reach(world) == Reach(5, 3, 3)
     assert reach(world, globex) == Reach(1, 1, 1)
     with world.app.app_context():
