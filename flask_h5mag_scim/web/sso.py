@@ -194,6 +194,8 @@ def _begin(
         state.kept["oidc"],
         name=_client_name(key),
         redirect_uri=oidc.redirect_uri(state),
+        # For who comes back when the attempt is forgotten; see _begun_at().
+        state=f"{public_id}.{secrets.token_urlsafe(24)}",
         **parameters,
     )
     attempt = Attempt(
@@ -310,7 +312,7 @@ def callback() -> ResponseReturnValue:
             return redirect(signed_in_already, 303)
         if not states and "admin_consent" in request.args:
             return _page("consent", status=200)
-        return _refuse_stranger("state")
+        return _refuse_stranger("state", public_id=_begun_at(state))
     if attempt.purpose == "test":
         return _end_test(attempt)
     return _end_login(attempt)
@@ -489,11 +491,24 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
     )
 
 
-def _refuse_stranger(reason: str) -> ResponseReturnValue:
-    """End what no account can be told of, because nothing proves that it concerns one."""
+def _refuse_stranger(reason: str, *, public_id: str | None = None) -> ResponseReturnValue:
+    """End what no account can be told of, because nothing proves that it concerns one.
+
+    :param public_id: where the person can begin anew.
+    """
     reference = _reference()
     _note(SignInError(reason), reference)
-    return _page(reason, reference=reference)
+    return _page(reason, reference=reference, public_id=public_id)
+
+
+def _begun_at(state: str) -> str | None:
+    """The sign-on address that a state without an attempt names, if there is one.
+
+    Anybody can write it, as they can write the address itself: it makes a link, and decides
+    nothing.
+    """
+    public_id = state.partition(".")[0]
+    return None if by_public_id(public_id) is None else public_id
 
 
 def _sign_in(user: Any, attempt: Attempt) -> None:

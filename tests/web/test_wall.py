@@ -315,6 +315,23 @@ def test_what_is_remembered_of_a_tab_redeems_nothing(world: World) -> None:
     assert row[2] not in text
 
 
+def test_a_tab_whose_sign_in_was_forgotten(world: World) -> None:
+    """Two tabs that leave at the same moment overwrite each other's cookie; late is late. The
+    page leads to where that sign-in began, and nowhere else."""
+    client = world.browser()
+    path = world.approve(world.start(client))
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        del session["_h5mag_scim_sso"]
+    page = assert_final(world.arrive(client, path), status=400)
+    assert f'href="/sso/{world.public_id}/login?again=1"' in page
+    assert who(client) is None
+    for state in ("unknown.x", "..x", "//evil.example.x", "%00.x", world.public_id[:-1]):
+        page = assert_final(world.arrive(client, f"/sso/callback?state={state}"), status=400)
+        assert "again=1" not in page
+        assert "evil" not in page
+    assert world.issuer.count("token") == 0
+
+
 # 84: circles
 
 
