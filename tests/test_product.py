@@ -43,6 +43,7 @@ pytestmark = pytest.mark.browser
 class Site:
     """H5mag on its address, a stand-in for Microsoft, and a browser."""
 
+    app: Flask
     url: str
     browser: Browser
     directory: str
@@ -76,7 +77,7 @@ def site(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         served(app, port) as url,
         chromium() as browser,
     ):
-        yield Site(url, browser, directory)
+        yield Site(app, url, browser, directory)
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
