@@ -69,7 +69,7 @@ def test_every_number_of_the_catalogue_is_in_the_table() -> None:
 def test_every_number_has_a_test_that_exists(row: list[str]) -> None:
     """A number without a test, and a test that was renamed or deleted, is found here."""
     named = re.findall(r"`([\w/]+)::(test_\w+)`", row[3])
-    assert bool(named) != (row[3] == "not proven yet")
+    assert named
     for path, name in named:
         tree = ast.parse((ROOT / "tests" / f"{path}.py").read_text())
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
