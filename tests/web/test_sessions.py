@@ -740,8 +740,8 @@ def test_a_soft_session_cookie_is_warned_of(
             assert all(each.startswith(key) and "Set it to" in each for each in warned)
 
 
-def test_the_example_apps_cookie_is_hard() -> None:
-    """73: Secure wherever the public address is https."""
+def test_the_example_apps_cookie_is_hard(caplog: pytest.LogCaptureFixture) -> None:
+    """73: Secure wherever the public address is https; elsewhere nobody is warned of it."""
     for public_url, is_secure in ((PUBLIC_URL, True), ("http://127.0.0.1:5000", False)):
         app = create_app(
             {
@@ -753,6 +753,7 @@ def test_the_example_apps_cookie_is_hard() -> None:
         assert app.config["SESSION_COOKIE_SECURE"] is is_secure
         assert app.config["SESSION_COOKIE_HTTPONLY"]
         assert app.config["SESSION_COOKIE_SAMESITE"] == "Lax"
+    assert "SESSION_COOKIE" not in caplog.text
 
 
 def test_the_cookie_of_a_sign_in(world: World) -> None:
