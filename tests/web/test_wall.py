@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -65,14 +66,20 @@ def test_every_number_of_the_catalogue_is_in_the_table() -> None:
     assert all(len(row) == 4 and row[1] for row in catalogue())
 
 
+@cache
+def tests_of(path: str) -> set[str]:
+    """The names of the tests in a file."""
+    tree = ast.parse((ROOT / "tests" / f"{path}.py").read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("row", catalogue(), ids=lambda row: row[0])
 def test_every_number_has_a_test_that_exists(row: list[str]) -> None:
     """A number without a test, and a test that was renamed or deleted, is found here."""
     named = re.findall(r"`([\w/]+)::(test_\w+)`", row[3])
     assert named
     for path, name in named:
-        tree = ast.parse((ROOT / "tests" / f"{path}.py").read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert name in tests_of(path)
 
 
 # 26, 32, 34: keys
