@@ -21,6 +21,23 @@ class Message:
     again: str = "Try again"
 
 
+@dataclass(frozen=True)
+class OtherWay:
+    """How somebody can sign in whom Microsoft does not."""
+
+    link: str
+    until_then: str
+
+
+PASSWORD = OtherWay(
+    "Sign in with your H5mag password", "Until then, sign in with your H5mag password."
+)
+#: Where the account requires Microsoft.
+BREAK_GLASS = OtherWay(
+    "Sign in as a break-glass owner",
+    "Until then, only the break-glass owners of your account can sign in.",
+)
+
 #: OAuth error codes that pass by themselves (RFC 6749 §4.1.2.1).
 BUSY = frozenset({"temporarily_unavailable", "server_error"})
 
@@ -99,14 +116,13 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
         "registration": Message(
             "H5mag cannot reach Microsoft in its own name",
             "H5mag’s registration at Microsoft does not work. Only H5mag can repair that: "
-            "please write to {email} and give the reference. Until then, sign in with your "
-            "H5mag password.",
+            "please write to {email} and give the reference. {until_then}",
         ),
         "own_registration": Message(
             "Your organisation’s registration of H5mag does not work",
             "Microsoft and H5mag do not agree on its secret. Please give the reference to an owner "
             "or admin of your H5mag account, who can enter a new one under Account, Provisioning & "
-            "SSO. Until then, sign in with your H5mag password.",
+            "SSO. {until_then}",
         ),
         "consent": Message(
             "You are back from Microsoft",

@@ -782,11 +782,14 @@ def _page(
     config = get_state().config
     message = refusals.MESSAGES[refusals.MESSAGE_OF.get(reason, reason)]
     again = public_id is not None and message.can_try_again
+    found = None if public_id is None else by_public_id(public_id)
+    is_required = found is not None and modes.serving(*found) is Mode.REQUIRE
+    other_way = refusals.BREAK_GLASS if is_required else refusals.PASSWORD
     body = render_template(
         "h5mag_scim/sso_message.html",
         layout=config.layout,
         title=message.title,
-        text=message.text.format(email=config.support_email),
+        text=message.text.format(email=config.support_email, until_then=other_way.until_then),
         reference=reference,
         number=number,
         again=message.again,
@@ -794,6 +797,7 @@ def _page(
         if again
         else None,
         password_url=_url(config.login_endpoint, password=1, next=next),
+        password_words=other_way.link,
         home_url=f"{request.script_root}/" if current_user.is_authenticated else None,
     )
     return body, status or refusals.STATUS.get(reason, 403)

@@ -671,6 +671,19 @@ def test_a_break_glass_session_lasts_an_hour_while_its_owner_is_named(world: Off
     assert not is_in(client)
 
 
+def test_a_refused_sign_in_does_not_promise_a_password(world: Office) -> None:
+    """Its page names the way that there is."""
+    for mode, words in ((Mode.REDIRECT, "your H5mag password"), (Mode.REQUIRE, "a break-glass")):
+        world.configure(mode=mode)
+        alter(world, client_id=str(uuid.uuid4()), client_secret="unreadable")
+        answer = world.arrive(world.browser(), f"/sso/{world.public_id}/login")
+        text = assert_final(answer)
+        assert ("Sign in with your H5mag password</a>" in text) is (mode is Mode.REDIRECT)
+        assert ("Sign in as a break-glass owner</a>" in text) is (mode is Mode.REQUIRE)
+        assert ("Until then, sign in with your H5mag password." in text) is (mode is Mode.REDIRECT)
+        assert words in text
+
+
 def test_what_a_password_let_in_without_asking_ends_at_once(world: Office) -> None:
     """A host's view that forgets to ask opens nothing, not even for a break-glass owner."""
     require(world)
