@@ -832,3 +832,29 @@ def test_the_hosts_own_secret_is_not_the_customers(
     issuer.client_secret = "other"
     text = world.test(admin.client).get_data(as_text=True)
     assert "Only H5mag can renew it" in text
+
+
+@pytest.mark.parametrize("domain", ["../x", "acme.example/x", "127.0.0.1", "ACME.example", ""])
+def test_nothing_but_a_domain_becomes_part_of_an_address(
+    world: World, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    """Whoever asks, the form or code to come."""
+    monkeypatch.setattr(requests, "get", lambda *args, **options: pytest.fail("called"))
+    config = world.app.extensions["h5mag_scim"].config
+    with pytest.raises(directory.DomainError, match="unknown"):
+        directory.resolve(config, "test", domain)
+
+
+@both_databases
+def test_two_processes_tell_once(world: World) -> None:
+    """What another one has told since the row was read is not told again."""
+    own(world)
+    with world.app.app_context():
+        row = providers.in_force(db.session, scim.records, world.acme)
+        assert row is not None
+        change_row(world, secret_warned_days=14)
+        assert not providers.note_secret_warning(db.session, scim.records, row, 14)
+        assert not providers.note_secret_warning(db.session, scim.records, row, 30)
+        assert providers.note_secret_warning(db.session, scim.records, row, 3)
+        assert row.secret_warned_days == 3
+        db.session.rollback()
