@@ -67,7 +67,7 @@ def test_every_number_of_the_catalogue_is_in_the_table() -> None:
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def names_in(path: str) -> set[str]:
     """The names of the tests in a file."""
     tree = ast.parse((ROOT / "tests" / f"{path}.py").read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -79,7 +79,7 @@ def test_every_number_has_a_test_that_exists(row: list[str]) -> None:
     named = re.findall(r"`([\w/]+)::(test_\w+)`", row[3])
     assert named
     for path, name in named:
-        assert name in tests_of(path)
+        assert name in names_in(path)
 
 
 # 26, 32, 34: keys
