@@ -420,8 +420,9 @@ def test_generate_and_revoke_want_a_recent_sign_in(app: Flask, owner: Admin, act
     assert "sign in again first" not in page.text
 
 
-def test_who_came_in_through_microsoft_signs_in_again_there(owner: Admin) -> None:
+def test_who_came_in_through_microsoft_signs_in_again_there(app: Flask, owner: Admin) -> None:
     """They may have no password; everybody else is asked for it."""
+    configure(app)
     owner.forget_login()
     with owner.client.session_transaction() as session:
         restamp(session, method="microsoft")
