@@ -11,7 +11,7 @@ from ..protocol.versions import matches
 from ..provisioning.groups import GroupResource
 from ..provisioning.resources import Change
 from ..provisioning.users import UserResource
-from ..records import links, locks, versions
+from ..records import break_glass, links, locks, versions
 from . import journal
 from .exchange import Answer, Exchange, View, presented, tag_of
 
@@ -94,6 +94,13 @@ def _held(exchange: Exchange, *, deleting: bool = False) -> tuple[Any, bool]:
     scim = exchange.state.scim
     if links.is_provisioned(session, scim.records, exchange.account_id, resource.key(obj)):
         return obj, False
+    key = resource.key(obj)
+    if break_glass.is_named(session, scim.records, exchange.account_id, key):
+        raise Forbidden(
+            "This User is a break-glass owner of the account, the way in when Microsoft is not, "
+            "and is not provisioned. Leave the person out of the scope of provisioning, or name "
+            "another break-glass owner first."
+        )
     if not scim.can_adopt(obj, exchange.caller.account):
         raise Forbidden(
             "This User was in the application before provisioning began, and the application "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from flask import Flask
 
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
+from flask_h5mag_scim.records import break_glass
 from flask_h5mag_scim.records.log import Event
 
 from ..conftest import Entra, both_databases, error_of
@@ -148,3 +150,23 @@ def test_a_protected_user_is_neither_deactivated_nor_deleted(
     assert entra.patch(address, title).status_code == 200
     on = {"op": "replace", "path": "active", "value": True}
     assert entra.patch(address, on).get_json()["active"] is True
+
+
+@both_databases
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE"])
+def test_a_break_glass_owner_is_not_taken_over(
+    app: Flask, entra: Entra, grace: str, verb: str
+) -> None:
+    """Otherwise whoever provisions could close the way in that is left without Microsoft."""
+    with app.app_context():
+        user = db.session.get_one(User, uuid.UUID(grace))
+        break_glass.name(db.session, scim.records, user.account_id, [user.id], by="test")
+        db.session.commit()
+    body: Any = None
+    if verb == "PUT":
+        body = {"userName": "grace@acme.example", "active": False}
+    elif verb == "PATCH":
+        body = {"Operations": [{"op": "replace", "path": "active", "value": False}]}
+    assert "break-glass" in error_of(entra.send(verb, f"/Users/{grace}", body), 403)
+    assert entra.get(f"/Users/{grace}").get_json()["active"] is True
+    assert not is_linked(app, grace)
