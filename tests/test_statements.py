@@ -155,7 +155,7 @@ def test_no_verb_costs_more_statements_in_a_large_directory(
         "follow all": 5,
         "match of all": 4,
         "create user": 5,  # names taken?, INSERT, its link, the log
-        "patch user": 9,  # linked?, break-glass?, the row, UPDATE, its link, two entries, its groups
+        "patch user": 9,  # linked?, break-glass?, the row, UPDATE, its link, two entries, groups
         "rename user": 7,
         "put user": 7,
         "delete user": 11,  # what is known of it (3), its groups' versions, its memberships
