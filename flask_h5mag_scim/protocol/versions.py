@@ -8,6 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+#: Kept, because json.dumps() makes a new one for every resource.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
+
 #: One member of If-Match or If-None-Match; what is in quotes may hold commas.
 _TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*(?:,|$)')
 
@@ -23,7 +26,7 @@ def entity_tag(document: Mapping[str, Any], revision: int | None = None) -> str:
     :param revision: counts the changes of what is not in the document: a group's members.
     """
     said = {name: value for name, value in document.items() if name != "meta"}
-    text = json.dumps([revision, said], sort_keys=True, separators=(",", ":"))
+    text = _ENCODER.encode([revision, said])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
 
 

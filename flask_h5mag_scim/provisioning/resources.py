@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 
 from ..protocol import messages
@@ -56,6 +57,23 @@ class Reference(NamedTuple):
     type: str
     #: Where it is found.
     endpoint: str
+
+
+class _Entered(sa.Join):
+    """A join that begins with its left side, an association table.
+
+    Without statistics (nobody runs ANALYZE on SQLite) SQLite begins with the account's
+    condition, and so reads all groups of an account for those of one user: 4 ms more a
+    request with 2,000 groups. CROSS JOIN is its way to be told; others know by themselves.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_Entered, "sqlite")
+def _entered_on_sqlite(join: _Entered, compiler: Any, **options: Any) -> str:
+    text: str = compiler.visit_join(join, **options)
+    return text.replace(" JOIN ", " CROSS JOIN ", 1)
 
 
 class Resource:
@@ -123,8 +141,9 @@ class Resource:
         """For each of ``keys``, what is on the other side: one statement, however many."""
         found: dict[Any, list[Reference]] = {}
         parameters = {_ACCOUNT: account_id, "scim_keys": list(keys)}
-        for key, *about in session.execute(self._related, parameters):
-            found.setdefault(key, []).append(self._reference(*about))
+        reference = self._reference
+        for row in session.execute(self._related, parameters):
+            found.setdefault(row[0], []).append(reference(*row[1:]))
         return found
 
     def _reference(self, key: Any, name: str | None, about: Any = None) -> Reference:
@@ -139,18 +158,24 @@ class Resource:
         """The statement of :meth:`related_to`: one of "scim_keys", a key and a name beside
         it, and what else :meth:`_reference` takes."""
         other = self.other
-        return self._beside(other, *self.sides, other.key_attribute, other.display).order_by(
-            other.key_attribute
+        mine, theirs = self.sides
+        # By the association's column, so that its index, which is in this order, saves sorting.
+        return self._beside(other, mine, theirs, other.key_attribute, other.display).order_by(
+            theirs
         )
 
     def _beside(self, other: Resource, mine: Any, theirs: Any, *columns: Any) -> sa.Select[Any]:
         """The rows of an association of which one column is among "scim_keys", and the other
         a key of ``other`` in this account."""
-        return other._of_account.with_only_columns(
-            mine, *columns, maintain_column_froms=True
-        ).where(
-            theirs == other.key_attribute,
-            mine.in_(sa.bindparam("scim_keys", expanding=True)),
+        found = other._of_account
+        table: Any = sa.inspect(other.model).local_table
+        if found.get_final_froms() == [table]:
+            found = found.select_from(_Entered(theirs.table, table, theirs == other._key_column))
+        else:
+            # The host's own select() joins other tables; it stays as it is.
+            found = found.where(theirs == other.key_attribute)
+        return found.with_only_columns(mine, *columns, maintain_column_froms=True).where(
+            mine.in_(sa.bindparam("scim_keys", expanding=True))
         )
 
     @property

@@ -14,7 +14,7 @@ from ..protocol.errors import UnsupportedMediaType
 from ..protocol.projection import Projection
 from ..protocol.versions import entity_tag
 from ..provisioning.groups import GroupResource
-from ..provisioning.resources import REVISION, Change, Resource
+from ..provisioning.resources import REVISION, Change, Reference, Resource
 from ..records import versions
 from ..state import State
 from . import bearer
@@ -152,7 +152,7 @@ def present(
 
     :param new: whether they were made just now, so that nothing refers to them yet.
     """
-    documents = [exchange.resource.map.document(source) for source in sources]
+    documents = exchange.resource.map.documents(sources)
     tags = None
     if projection.shows("meta"):
         tags = [
@@ -175,29 +175,33 @@ def presented(
     resource = exchange.resource
     base = exchange.state.provisioning_url
     relation, related = resource.relation, {}
-    if sources and projection.shows(relation) and not (new and relation == "groups"):
-        keys = [resource.key(source) for source in sources]
+    keys = [resource.key(source) for source in sources]
+    if keys and projection.shows(relation) and not (new and relation == "groups"):
         related = resource.related_to(exchange.session, exchange.account_id, keys)
+    # A page has a hundred of these, and a group thousands of members: what is the same for all
+    # of them is said once.
     shown = []
-    for number, (source, document) in enumerate(zip(sources, documents, strict=True)):
-        id = resource.id(source)
-        urns = [key for key in document if key.startswith("urn:")]
-        result = {"schemas": [resource.table.urn, *urns], "id": id, **document}
-        if found := related.get(resource.key(source)):
-            result[relation] = [
-                {
-                    "value": one.id,
-                    "$ref": f"{base}/{one.endpoint}/{one.id}",
-                    **({"display": one.display} if one.display else {}),
-                    "type": one.type,
-                }
-                for one in found
-            ]
-        result["meta"] = {
-            "resourceType": resource.name,
+    name, urn, place = resource.name, resource.table.urn, f"{base}/{resource.endpoint}/"
+    for number, (key, document) in enumerate(zip(keys, documents, strict=True)):
+        id = str(key)
+        urns = [part for part in document if part.startswith("urn:")]
+        result = {"schemas": [urn, *urns], "id": id, **document}
+        if key in related:
+            result[relation] = [_referred(one, base) for one in related[key]]
+        meta = result["meta"] = {
+            "resourceType": name,
             **document.get("meta", {}),
-            "location": exchange.location(id),
-            **({"version": tags[number]} if tags else {}),
+            "location": place + id,
         }
+        if tags:
+            meta["version"] = tags[number]
         shown.append(projection.apply(result))
     return shown
+
+
+def _referred(one: Reference, base: str) -> dict[str, Any]:
+    id, display, type, endpoint = one
+    address = f"{base}/{endpoint}/{id}"
+    if not display:
+        return {"value": id, "$ref": address, "type": type}
+    return {"value": id, "$ref": address, "display": display, "type": type}
