@@ -7,25 +7,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from .models import Records, UserLinkMixin, now
+from .upserts import upsert
 
 
 def mark(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
     """Remember that this account's SCIM has written this user. A second time is quiet."""
-    table = _table(records)
-    since = {"provisioned_at": now()}
-    kept = {"provisioned_at": sa.func.coalesce(table.c.provisioned_at, now())}
-    _upsert(session, table, account_id, user_id, since, kept)
+    kept = sa.func.coalesce(records.UserLink.provisioned_at, now())
+    _set(
+        session,
+        records,
+        account_id,
+        user_id,
+        new={"provisioned_at": now()},
+        known={"provisioned_at": kept},
+    )
 
 
 def end_sessions(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
     """Let every session of a user that began until now be over."""
-    table = _table(records)
-    raised = {"session_epoch": table.c.session_epoch + 1}
-    _upsert(session, table, account_id, user_id, {"session_epoch": 1}, raised)
+    raised = records.UserLink.session_epoch + 1
+    _set(
+        session,
+        records,
+        account_id,
+        user_id,
+        new={"session_epoch": 1},
+        known={"session_epoch": raised},
+    )
 
 
 def link(
@@ -36,7 +47,7 @@ def link(
     :raises sqlalchemy.exc.IntegrityError: when another user of the account is that person.
     """
     person = {"tenant_id": tenant_id, "oid": oid, "linked_at": now()}
-    _upsert(session, _table(records), account_id, user_id, person, person)
+    _set(session, records, account_id, user_id, new=person, known=person)
 
 
 def unlink(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
@@ -119,36 +130,14 @@ def provisioned(
     )
 
 
-def _upsert(
+def _set(
     session: Session,
-    table: sa.Table,
+    records: Records,
     account_id: Any,
     user_id: Any,
+    *,
     new: Mapping[str, Any],
     known: Mapping[str, Any],
 ) -> None:
-    """Insert a row with ``new``, or set ``known`` in the one that is there."""
-    bind: Any = {"clause": table}
     key = {"account_id": account_id, "user_id": user_id}
-    values = {"session_epoch": 0, **key, **new}
-    match session.get_bind(**bind).dialect.name:
-        case "postgresql":
-            insert: Any = postgresql.insert(table)
-        case "sqlite":
-            insert = sqlite.insert(table)
-        case _:
-            mine = (table.c.account_id == account_id, table.c.user_id == user_id)
-            change = sa.update(table).where(*mine).values(**known)
-            result: Any = session.execute(change, bind_arguments=bind)
-            if not result.rowcount:
-                session.execute(sa.insert(table).values(**values), bind_arguments=bind)
-            return
-    session.execute(
-        insert.values(**values).on_conflict_do_update(index_elements=list(key), set_=known),
-        bind_arguments=bind,
-    )
-
-
-def _table(records: Records) -> sa.Table:
-    table: sa.Table = records.UserLink.__table__  # type: ignore[attr-defined]  # a mapped class
-    return table
+    upsert(session, records.UserLink, key, new={"session_epoch": 0, **new}, known=known)
