@@ -7,6 +7,7 @@ k rows, whatever the size of the group.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,7 +50,8 @@ class Association:
         for batch in _batches(keys):
             there = set(
                 session.scalars(
-                    sa.select(self.member).where(self.group == group_key, self.member.in_(batch)),
+                    self._in_it,
+                    {"scim_group": group_key, "scim_keys": list(batch)},
                     bind_arguments=self._bind,
                 )
             )
@@ -59,13 +61,22 @@ class Association:
                 if key not in there
             ]
             if rows:
-                session.execute(self._insert(session), rows, bind_arguments=self._bind)
+                dialect = session.get_bind(**self._bind).dialect.name
+                session.execute(self._insert(dialect), rows, bind_arguments=self._bind)
             added += len(rows)
         return added
 
-    def _insert(self, session: Session) -> Any:
+    @cached_property
+    def _in_it(self) -> sa.Select[Any]:
+        return sa.select(self.member).where(
+            self.group == sa.bindparam("scim_group"),
+            self.member.in_(sa.bindparam("scim_keys", expanding=True)),
+        )
+
+    @lru_cache(maxsize=8)  # noqa: B019, an association lives as long as its process
+    def _insert(self, dialect: str) -> Any:
         # Somebody else may add the same person between the look and the insert.
-        match session.get_bind(**self._bind).dialect.name:
+        match dialect:
             case "postgresql":
                 return postgresql.insert(self.table).on_conflict_do_nothing()
             case "sqlite":
@@ -75,9 +86,21 @@ class Association:
 
     def remove(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
         """Take something out of a group. Returns how many left."""
-        return sum(
-            self._delete(session, self.group == group_key, self.member.in_(batch))
-            for batch in _batches(keys)
+        gone = 0
+        for batch in _batches(keys):
+            result: Any = session.execute(
+                self._leaving,
+                {"scim_group": group_key, "scim_keys": list(batch)},
+                bind_arguments=self._bind,
+            )
+            gone += int(result.rowcount)
+        return gone
+
+    @cached_property
+    def _leaving(self) -> sa.Delete:
+        return sa.delete(self.table).where(
+            self.group == sa.bindparam("scim_group"),
+            self.member.in_(sa.bindparam("scim_keys", expanding=True)),
         )
 
     def replace(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:

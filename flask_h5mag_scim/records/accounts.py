@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .models import Records
-from .upserts import upsert
+from .upserts import Upsert
 
 
 def session_epoch(session: Session, records: Records, account_id: Any) -> int:
@@ -20,11 +21,13 @@ def session_epoch(session: Session, records: Records, account_id: Any) -> int:
 
 def end_sessions(session: Session, records: Records, account_id: Any) -> None:
     """Let every session of the account's people that began until now be over."""
-    AccountState = records.AccountState
-    upsert(
-        session,
-        AccountState,
-        {"account_id": account_id},
-        new={"session_epoch": 1},
-        known={"session_epoch": AccountState.session_epoch + 1},
+    _ending(records)(session, {"account_id": account_id, "session_epoch": 1})
+
+
+@lru_cache(maxsize=8)
+def _ending(records: Records) -> Upsert:
+    return Upsert(
+        records.AccountState,
+        ["account_id"],
+        lambda kept, sent: {"session_epoch": kept.session_epoch + 1},
     )

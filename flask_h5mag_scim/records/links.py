@@ -3,40 +3,26 @@ Microsoft."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .models import Records, UserLinkMixin, now
-from .upserts import upsert
+from .upserts import Upsert
 
 
 def mark(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
     """Remember that this account's SCIM has written this user. A second time is quiet."""
-    kept = sa.func.coalesce(records.UserLink.provisioned_at, now())
-    _set(
-        session,
-        records,
-        account_id,
-        user_id,
-        new={"provisioned_at": now()},
-        known={"provisioned_at": kept},
-    )
+    row = _row(account_id, user_id, provisioned_at=now())
+    _marking(records)(session, row)
 
 
 def end_sessions(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
     """Let every session of a user that began until now be over."""
-    raised = records.UserLink.session_epoch + 1
-    _set(
-        session,
-        records,
-        account_id,
-        user_id,
-        new={"session_epoch": 1},
-        known={"session_epoch": raised},
-    )
+    _ending(records)(session, _row(account_id, user_id, session_epoch=1))
 
 
 def link(
@@ -46,8 +32,46 @@ def link(
 
     :raises sqlalchemy.exc.IntegrityError: when another user of the account is that person.
     """
-    person = {"tenant_id": tenant_id, "oid": oid, "linked_at": now()}
-    _set(session, records, account_id, user_id, new=person, known=person)
+    row = _row(account_id, user_id, tenant_id=tenant_id, oid=oid, linked_at=now())
+    _linking(records)(session, row)
+
+
+def _row(account_id: Any, user_id: Any, **values: Any) -> dict[str, Any]:
+    return {"account_id": account_id, "user_id": user_id, "session_epoch": 0, **values}
+
+
+_KEY = ("account_id", "user_id")
+
+
+@lru_cache(maxsize=8)
+def _marking(records: Records) -> Upsert:
+    return Upsert(
+        records.UserLink,
+        _KEY,
+        lambda kept, sent: {
+            "provisioned_at": sa.func.coalesce(kept.provisioned_at, sent.provisioned_at)
+        },
+    )
+
+
+@lru_cache(maxsize=8)
+def _ending(records: Records) -> Upsert:
+    return Upsert(
+        records.UserLink, _KEY, lambda kept, sent: {"session_epoch": kept.session_epoch + 1}
+    )
+
+
+@lru_cache(maxsize=8)
+def _linking(records: Records) -> Upsert:
+    return Upsert(
+        records.UserLink,
+        _KEY,
+        lambda kept, sent: {
+            "tenant_id": sent.tenant_id,
+            "oid": sent.oid,
+            "linked_at": sent.linked_at,
+        },
+    )
 
 
 def unlink(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
@@ -100,16 +124,18 @@ def forget(session: Session, records: Records, user_id: Any) -> None:
 
 def is_provisioned(session: Session, records: Records, account_id: Any, user_id: Any) -> bool:
     """Whether this account's SCIM has ever written this user."""
+    key = {"scim_account": account_id, "scim_user": user_id}
+    return bool(session.scalar(_is_provisioned(records), key))
+
+
+@lru_cache(maxsize=8)
+def _is_provisioned(records: Records) -> sa.Select[Any]:
     UserLink = records.UserLink
-    return bool(
-        session.scalar(
-            sa.select(
-                sa.exists().where(
-                    UserLink.account_id == account_id,
-                    UserLink.user_id == user_id,
-                    UserLink.provisioned_at.is_not(None),
-                )
-            )
+    return sa.select(
+        sa.exists().where(
+            UserLink.account_id == sa.bindparam("scim_account"),
+            UserLink.user_id == sa.bindparam("scim_user"),
+            UserLink.provisioned_at.is_not(None),
         )
     )
 
@@ -128,16 +154,3 @@ def provisioned(
             )
         )
     )
-
-
-def _set(
-    session: Session,
-    records: Records,
-    account_id: Any,
-    user_id: Any,
-    *,
-    new: Mapping[str, Any],
-    known: Mapping[str, Any],
-) -> None:
-    key = {"account_id": account_id, "user_id": user_id}
-    upsert(session, records.UserLink, key, new={"session_epoch": 0, **new}, known=known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,9 +74,8 @@ def record(
     ignored: Sequence[str] = (),
 ) -> None:
     """Write one entry, in the caller's transaction. Values and secrets never come here."""
-    table: Any = records.LogEntry.__table__  # type: ignore[attr-defined]  # a mapped class
     session.execute(
-        sa.insert(table),
+        _insert(records),
         {
             "account_id": account_id,
             "at": now(),
@@ -91,6 +91,11 @@ def record(
             "ignored": _bounded(ignored),
         },
     )
+
+
+@lru_cache(maxsize=8)
+def _insert(records: Records) -> sa.Insert:
+    return sa.insert(records.LogEntry.__table__)  # type: ignore[attr-defined]  # a mapped class
 
 
 def _bounded(names: Sequence[str]) -> list[str]:

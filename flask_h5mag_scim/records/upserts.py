@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,35 +12,62 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 
-def upsert(
-    session: Session,
-    model: type[Any],
-    key: Mapping[str, Any],
-    *,
-    new: Mapping[str, Any],
-    known: Mapping[str, Any],
-) -> None:
-    """Insert a row of ``model`` with ``key`` and ``new``, or set ``known`` in the one that has
-    the key.
+class Upsert:
+    """One way to insert or change rows of one model. Its statements are built once.
 
-    :param key: the primary key, by column.
-    :param known: values, or expressions on the row that is there.
+    :param key: the names of the columns by which a row is known.
+    :param change: what becomes of a row that is there: takes its columns and what was sent,
+        and gives new values by column.
+    :param returning: a column whose value in the row afterwards is returned.
     """
-    table: Any = model.__table__
-    bind: Any = {"clause": table}
-    match session.get_bind(**bind).dialect.name:
-        case "postgresql":
-            insert: Any = postgresql.insert(table)
-        case "sqlite":
-            insert = sqlite.insert(table)
-        case _:
-            mine = (table.c[name] == value for name, value in key.items())
-            change = sa.update(table).where(*mine).values(**known)
-            result: Any = session.execute(change, bind_arguments=bind)
-            if not result.rowcount:
-                session.execute(sa.insert(table).values(**key, **new), bind_arguments=bind)
-            return
-    statement = insert.values(**key, **new).on_conflict_do_update(
-        index_elements=list(key), set_=known
-    )
-    session.execute(statement, bind_arguments=bind)
+
+    def __init__(
+        self,
+        model: type[Any],
+        key: Sequence[str],
+        change: Callable[[Any, Any], Mapping[str, Any]],
+        *,
+        returning: str | None = None,
+    ) -> None:
+        self._table: Any = model.__table__
+        self._bind: Any = {"clause": self._table}
+        self._key = tuple(key)
+        self._change = change
+        self._returning = returning
+
+    def __call__(self, session: Session, values: Mapping[str, Any]) -> Any:
+        """Carry it out with the values of a whole row."""
+        statement = self._statement(session.get_bind(**self._bind).dialect.name)
+        if statement is None:
+            return self._in_steps(session, values)
+        found = session.execute(statement, dict(values), bind_arguments=self._bind)
+        return found.scalar_one() if self._returning else None
+
+    @lru_cache(maxsize=8)  # noqa: B019, kept as long as its process
+    def _statement(self, dialect: str) -> Any:
+        match dialect:
+            case "postgresql":
+                insert: Any = postgresql.insert(self._table)
+            case "sqlite":
+                insert = sqlite.insert(self._table)
+            case _:
+                return None
+        statement = insert.on_conflict_do_update(
+            index_elements=list(self._key),
+            set_=dict(self._change(self._table.c, insert.excluded)),
+        )
+        if self._returning:
+            statement = statement.returning(self._table.c[self._returning])
+        return statement
+
+    def _in_steps(self, session: Session, values: Mapping[str, Any]) -> Any:
+        mine = [self._table.c[name] == values[name] for name in self._key]
+        change = dict(self._change(self._table.c, SimpleNamespace(**values)))
+        update = sa.update(self._table).where(*mine).values(change)
+        result: Any = session.execute(update, bind_arguments=self._bind)
+        if not result.rowcount:
+            session.execute(sa.insert(self._table), dict(values), bind_arguments=self._bind)
+        if not self._returning:
+            return None
+        found = sa.select(self._table.c[self._returning]).where(*mine)
+        return session.scalar(found, bind_arguments=self._bind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from .models import Records
+from .upserts import Upsert
 
 
 def revision(records: Records, group_key: Any) -> Any:
@@ -21,16 +23,29 @@ def revision(records: Records, group_key: Any) -> Any:
 
 def of(session: Session, records: Records, group_id: Any) -> int:
     """The revision of one group."""
-    table = _table(records)
-    statement = sa.select(table.c.version).where(table.c.group_id == group_id)
-    return session.scalar(statement, bind_arguments={"clause": table}) or 0
+    return session.scalar(_of(records), {"scim_group": group_id}) or 0
+
+
+@lru_cache(maxsize=8)
+def _of(records: Records) -> sa.Select[Any]:
+    GroupVersion = records.GroupVersion
+    mine = GroupVersion.group_id == sa.bindparam("scim_group")
+    return sa.select(GroupVersion.version).where(mine)
 
 
 def raise_(session: Session, records: Records, group_id: Any) -> int:
     """Count a change of one group's members; its new revision."""
-    table = _table(records)
-    one = sa.select(sa.bindparam("scim_group", group_id, table.c.group_id.type))
-    return _upsert(session, table, one)[0]
+    return int(_raising(records)(session, {"group_id": group_id, "version": 1}))
+
+
+@lru_cache(maxsize=8)
+def _raising(records: Records) -> Upsert:
+    return Upsert(
+        records.GroupVersion,
+        ["group_id"],
+        lambda kept, sent: {"version": kept.version + 1},
+        returning="version",
+    )
 
 
 def raise_where(session: Session, records: Records, group: sa.Column[Any], condition: Any) -> None:
@@ -42,7 +57,7 @@ def raise_where(session: Session, records: Records, group: sa.Column[Any], condi
     # The association's rows first, as a change of a group's members takes them, and the versions
     # in one order, so that no two requests wait for each other.
     there = sa.select(group).where(condition).with_for_update().subquery().c[0]
-    _upsert(session, _table(records), sa.select(there).distinct().order_by(there))
+    _raise_all(session, _table(records), sa.select(there).distinct().order_by(there))
 
 
 def forget(session: Session, records: Records, group_id: Any) -> None:
@@ -56,8 +71,8 @@ def forget(session: Session, records: Records, group_id: Any) -> None:
     )
 
 
-def _upsert(session: Session, table: sa.Table, groups: sa.Select[Any]) -> list[int]:
-    """Raise the versions of ``groups``, a statement that finds their keys; the new ones."""
+def _raise_all(session: Session, table: sa.Table, groups: sa.Select[Any]) -> None:
+    """Raise the versions of ``groups``, a statement that finds their keys."""
     bind: Any = {"clause": table}
     raised = table.c.version + 1
     match session.get_bind(**bind).dialect.name:
@@ -75,15 +90,14 @@ def _upsert(session: Session, table: sa.Table, groups: sa.Select[Any]) -> list[i
             new = [{"group_id": key, "version": 1} for key in keys if key not in known]
             if new:
                 session.execute(sa.insert(table), new, bind_arguments=bind)
-            found = sa.select(table.c.version).where(table.c.group_id.in_(keys))
-            return list(session.scalars(found, bind_arguments=bind))
+            return
     # "where true", because SQLite takes an ON after a plain SELECT for that of a join.
     rows = groups.add_columns(sa.literal(1)).where(sa.true())
     statement = insert(table).from_select(["group_id", "version"], rows)
-    statement = statement.on_conflict_do_update(
-        index_elements=["group_id"], set_={"version": raised}
-    ).returning(table.c.version)
-    return list(session.scalars(statement, bind_arguments=bind))
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["group_id"], set_={"version": raised}),
+        bind_arguments=bind,
+    )
 
 
 def _table(records: Records) -> sa.Table:
