@@ -100,7 +100,7 @@ def test_from_a_first_test_to_requiring_microsoft_and_break_glass(site: Site) ->
     assert break_glass.is_visible()
     admin.get_by_role("button", name="Save").click()
     admin.get_by_text("Name at least one break-glass owner").wait_for()
-    assert admin.evaluate("document.activeElement.id") == "h5s-break-glass"
+    admin.wait_for_function("document.activeElement.id == 'h5s-break-glass'")
     admin.get_by_label("Break-glass owners").fill(BREAK_GLASS)
     admin.get_by_role("button", name="Save").click()
     admin.get_by_text("One step left: Test sign-in", exact=True).wait_for()
