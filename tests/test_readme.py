@@ -48,6 +48,15 @@ def test_the_readmes_host_runs(tmp_path: Path) -> None:
     before, during, address, password, after = found["logins"]
     assert (before, during, password, after) == (200, 302, 200, 200)
     assert re.fullmatch(r"/sso/[\w-]{16}/login\?login_hint=ada@example.com", address)
+    assert found["passwords"] == {
+        "wrong": [200, 302],
+        "owner": [302, 200],
+        "member": [302, 403],
+        "inactive": [200, 302],
+        "required": [200, 302],
+        "break-glass": [302, 200],
+    }
+    assert found["sessions"] == [403, 302]  # deactivated through SCIM meanwhile
     assert found["page"] == 302  # to the login
 
 
@@ -57,14 +66,24 @@ def test_ci_calls_the_readmes_test_command_word_for_word() -> None:
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)]+)\)", README))
-def test_a_link_leads_somewhere(target: str) -> None:
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGES.md", *sorted(ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize(
+    ("document", "target"),
+    [
+        pytest.param(document, target, id=f"{document.name}: {target}")
+        for document in DOCUMENTS
+        for target in sorted(set(re.findall(r"\]\((?!https?:)([^)]+)\)", document.read_text())))
+    ],
+)
+def test_a_link_leads_somewhere(document: Path, target: str) -> None:
     """Files exist, and anchors are headings."""
     path, _, anchor = target.partition("#")
-    if path:
-        assert (ROOT / path).exists()
+    file = document.parent / path if path else document
+    assert file.exists()
     if anchor:
-        headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
         assert anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
 
 

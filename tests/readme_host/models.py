@@ -11,6 +11,7 @@ from flask_login import UserMixin
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from werkzeug.security import check_password_hash
 
 
 class Base(DeclarativeBase):
@@ -48,6 +49,7 @@ class User(UserMixin, db.Model):
     locale: Mapped[str | None]
     timezone: Mapped[str | None]
     user_type: Mapped[str | None]
+    password_hash: Mapped[str | None]
     external_id: Mapped[str | None]
     scim_extra: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     role: Mapped[str] = mapped_column(default="reader")
@@ -58,6 +60,9 @@ class User(UserMixin, db.Model):
     deactivated_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
 
     account: Mapped[Account] = relationship()
+
+    def check_password(self, password: str) -> bool:
+        return self.password_hash is not None and check_password_hash(self.password_hash, password)
 
     @hybrid_property
     def active(self) -> bool:
