@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
@@ -308,7 +309,11 @@ def sso_configure(
     typed = client_secret_file.read(1000).strip() if client_secret_file else ""
     registration = _registration(state, account_id, cloud, client_id, typed, secret_expires)
     session, records = state.session, state.scim.records
-    wanted = providers.Settings(cloud, tenant_id, Mode(mode), **registration)
+    chosen = {"cloud": cloud, "tenant_id": tenant_id, "mode": Mode(mode), **registration}
+    in_force = providers.in_force(session, records, account_id)
+    # What no option names stays as the account's admins have chosen it.
+    before = None if in_force is None else providers.Settings.of(in_force)
+    wanted = providers.Settings(**chosen) if before is None else replace(before, **chosen)
     if wanted.mode is Mode.REQUIRE:
         _require_break_glass(state, account)
     providers.configure(session, records, account_id, wanted, by=OPERATOR)
@@ -474,7 +479,7 @@ def _registration(
                 "H5MAG_SCIM_OIDC_CLIENT_ID and H5MAG_SCIM_OIDC_CLIENT_SECRET, or give the "
                 "account's own with --client-id."
             )
-        return {}
+        return {"client_id": None, "client_secret": None, "secret_expires_at": None}
     try:
         checked = configuration.client_id(client_id)
     except ValueError as error:

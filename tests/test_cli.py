@@ -238,6 +238,23 @@ def test_sso_is_configured_and_switched_off(app: Flask) -> None:
     assert in_force(app).public_id == public_id
 
 
+def test_what_the_operator_does_not_name_stays_as_the_admins_chose_it(app: Flask) -> None:
+    """Another mode or directory lets no guest in, and trusts no user name."""
+    with app.app_context():
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        strict = providers.Settings(
+            "global", TENANT, allows_guests=False, links_by_user_name=True, session_hours=1
+        )
+        providers.configure(db.session, scim.records, account.id, strict, by="test")
+        db.session.commit()
+    for tenant in (TENANT, SUBJECT):
+        words = ("sso", "configure", "--account", "acme", "--tenant", tenant, "--mode", "button")
+        assert run(app, *words).exit_code == 0
+        row = in_force(app)
+        assert (row.tenant_id, row.mode) == (tenant, "button")
+        assert (row.allows_guests, row.links_by_user_name, row.session_hours) == (False, True, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
