@@ -70,7 +70,7 @@ def login() -> ResponseReturnValue:
     token would prevent, a foreign page that signs a visitor in under the attacker's name,
     the browser's own headers show.
     """
-    if request.method == "GET":
+    if request.method != "POST":
         if current_user.is_authenticated and "next" not in request.args:
             return redirect(url_for("index"))
         if current_user.is_authenticated:

@@ -128,6 +128,11 @@ def test_both_fields_at_once_sign_in(client: FlaskClient) -> None:
     assert OWNER in client.get("/").text
 
 
+def test_asking_for_the_forms_headers_is_no_empty_form(client: FlaskClient) -> None:
+    """A monitor that sends HEAD hears that the page is there."""
+    assert client.head("/login").status_code == 200
+
+
 def test_name_first_then_password(client: FlaskClient) -> None:
     """The name alone signs nobody in: it is kept on the page that asks for the password."""
     page = client.post("/login", data={"email": OWNER})

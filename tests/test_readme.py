@@ -97,10 +97,14 @@ def test_every_setting_is_listed_and_no_other() -> None:
 
 
 def test_every_signal_is_listed() -> None:
-    """The signals of the text are those of the package."""
-    signals = {name for name in flask_h5mag_scim.__all__ if "_" in name and name.islower()}
+    """The signals of the text, and of the table in docs/hooks.md, are those of the package."""
+    signals = sorted(name for name in flask_h5mag_scim.__all__ if "_" in name and name.islower())
     sentence = README[README.index("**Being told.**") : README.index("All carry `account`")]
-    assert set(re.findall(r"`(\w+)`", sentence)) == signals
+    assert sorted(re.findall(r"`(\w+)`", sentence)) == signals
+    hooks = (ROOT / "docs" / "hooks.md").read_text()
+    table = hooks[hooks.index("| signal | carries |") : hooks.index("# receivers.py")]
+    first_cells = " ".join(re.findall(r"^\|([^|]+)\|", table, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", first_cells)) == signals
 
 
 def test_what_is_installed_is_what_the_text_says() -> None:
