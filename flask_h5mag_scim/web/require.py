@@ -10,7 +10,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from ..records import break_glass, links, locks, log, providers
+from ..records import break_glass, links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, now
 from ..state import get_state
 from . import people
@@ -147,14 +147,10 @@ def may_begin(provider: IdentityProviderMixin, account: Any, tester: Any) -> boo
     """Whether pending settings may serve, now that their test has passed: those that require
     Microsoft only when the admin who tested has come in as themself.
 
-    Nobody changes the account's settings from here on until the transaction ends.
-
     :param tester: who signed in for the test, if they are a user here.
     """
     if provider.mode != Mode.REQUIRE:
         return True
-    state = get_state()
-    locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
     if tester is None or tester.get_id() != current_user.get_id():
         return False
     return not obstacles_of_pending(account)

@@ -32,7 +32,7 @@ from flask_login import current_user, login_user, logout_user
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BuildError
 
-from ..records import log, providers
+from ..records import locks, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..records.providers import Settings
 from ..signals import sso_linked, sso_refused, sso_signed_in, tell
@@ -541,11 +541,15 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         return _refuse_stranger("test_session")
     provider, account = found
     tenant_id, is_own = provider.tenant_id, provider.client_id is not None
+    key = scim.account_key(account)
     try:
         _check_current(attempt, provider)
         _check_licence(account)
         _check_answer()
         claims = _redeem(directory.connect(state.config, provider, state.vault), attempt)
+        # A Save that has read the settings already would write untested ones over those that
+        # begin to serve here.
+        locks.lock_account(state.session, scim.account, key)
         found = _tested(attempt)
         if found is None:
             raise SignInError("changed")

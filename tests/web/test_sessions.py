@@ -7,6 +7,8 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -47,6 +49,7 @@ __all__ = ["app", "issuer", "world"]  # fixtures
 
 PAGE = "/account/provisioning"
 LIN = "lin@acme.example"
+THIRD_TENANT = "99999999-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -431,6 +434,36 @@ def test_the_admin_who_switches_off_or_tests_another_directory_goes_on(
     assert press(admin, "save", sso_provider="none").status_code == 303
     assert world.rows()["in_force"].mode == Mode.OFF
     assert is_in(admin)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_settings_that_are_saved_while_others_pass_their_test_do_not_serve(
+    world: World, lin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Save that has read the pending settings holds up the test that puts them in force."""
+    world.configure(tenant=OTHER_TENANT, save=providers.save)
+    tester, admin = by_password(world), by_password(world)
+    back = world.approve(world.begin_test(tester).location)
+    has_read, may_write = Event(), Event()
+    save = providers.save
+
+    def slow(session: Any, records: Any, account_id: Any, *args: Any, **options: Any) -> Any:
+        read = providers.load(session, records, account_id)
+        has_read.set()
+        may_write.wait(1)
+        assert read[1] is not None
+        return save(session, records, account_id, *args, **options)
+
+    monkeypatch.setattr(providers, "save", slow)
+    with ThreadPoolExecutor() as pool:
+        typed = {"sso_provider": "microsoft", "cloud": "test", "directory": THIRD_TENANT}
+        saved = pool.submit(press, admin, "save", **typed)
+        assert has_read.wait(5)
+        assert world.arrive(tester, back).status_code == 303
+        may_write.set()
+        assert saved.result().status_code == 303
+    rows = world.rows()
+    assert (rows["in_force"].tenant_id, rows["pending"].tenant_id) == (TENANT, THIRD_TENANT)
 
 
 def test_an_admin_whose_session_nobody_stamped_goes_on_too(world: World) -> None:
