@@ -110,7 +110,7 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "sso.none": "None (H5mag passwords)",
         "sso.none.hint": "Everyone signs in with an e-mail address and an H5mag password.",
         "sso.microsoft": "Microsoft 365 / Microsoft Entra ID",
-        "sso.microsoft.hint": "Redirects people to the Microsoft login page.",
+        "sso.microsoft.hint": "Lets people sign in on the Microsoft login page.",
         "sso.directory": "Directory (tenant) ID",
         "sso.directory.hint": "In the Microsoft Entra admin centre: Entra ID, Overview, Tenant ID. A domain of your directory, like contoso.com, will do as well.",
         "sso.own": "Use our own app registration",
