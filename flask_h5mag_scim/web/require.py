@@ -1,5 +1,5 @@
 """What it takes to require Microsoft: break-glass owners, people whom Microsoft leads to, an
-admin who came in that way, and a trial that ends by itself (SSO.md §3)."""
+admin who came in that way, and a trial that ends by itself."""
 
 from __future__ import annotations
 
