@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, abort, current_app, redirect, request, session, url_for
 from flask_login import current_user
 
-from ..records import log
+from ..records import locks, log
 from ..state import get_state
 from . import sessions
 from .texts import say
@@ -54,6 +54,18 @@ def require_manager() -> Any:
     if account is None or not scim.can_manage(current_user._get_current_object(), account):
         abort(403, description=say("refused.role"))
     return account
+
+
+def lock(account: Any) -> None:
+    """Let nobody else change ``account`` until the transaction ends.
+
+    Who has waited for somebody who ended this very session is sent to the host's login: what
+    the request keeps going must be a session that still is one.
+    """
+    state = get_state()
+    locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
+    if not sessions.permits(current_user._get_current_object()):
+        abort(current_app.make_response(current_app.login_manager.unauthorized()))  # type: ignore[attr-defined]  # set by Flask-Login
 
 
 def login_is_recent() -> bool:

@@ -27,7 +27,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
-from ..records import accounts, federation, locks, log, providers, tokens
+from ..records import accounts, federation, log, providers, tokens
 from ..records.models import (
     FederatedCredentialMixin,
     IdentityProviderMixin,
@@ -291,8 +291,7 @@ def _check_writer() -> Any:
 def _require_writer() -> Any:
     """The account, when this request may change it; no other changes it meanwhile."""
     account = _check_writer()
-    state = get_state()
-    locks.lock_account(state.session, state.scim.account, state.scim.account_key(account))
+    forms.lock(account)
     return account
 
 

@@ -378,6 +378,7 @@ def link_me() -> ResponseReturnValue:
     if not state.scim.is_licensed(account):
         abort(403, description=say("refused.licence", email=state.config.support_email))
     forms.require_recent_login(f"{blueprint.name}.test_result")
+    forms.lock(account)
     me, result = _linkable(account), session.get(_RESULT)
     back = redirect(url_for(f"{blueprint.name}.test_result"), 303)
     if me is None or result is None:
@@ -610,6 +611,8 @@ def _tested(attempt: Attempt) -> tuple[IdentityProviderMixin, Any] | None:
     state = get_state()
     scim = state.scim
     if not current_user.is_authenticated or current_user.get_id() != attempt.user:
+        return None
+    if not sessions.permits(current_user._get_current_object()):  # not any more
         return None
     found = providers.by_id(state.session, scim.records, UUID(attempt.provider))
     if found is None or not scim.can_manage(current_user._get_current_object(), found[1]):

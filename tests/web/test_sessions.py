@@ -24,7 +24,7 @@ from werkzeug.wrappers import Response
 from example_app import create_app
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
-from flask_h5mag_scim.records import accounts, links, providers
+from flask_h5mag_scim.records import accounts, links, locks, providers
 from flask_h5mag_scim.records.models import Mode
 from flask_h5mag_scim.web import people
 
@@ -511,6 +511,40 @@ def test_hours_that_the_page_does_not_offer_stay_chosen(world: World, lin: str) 
 
 
 # Who comes in
+
+
+@both_databases
+@pytest.mark.parametrize("what", ["save", "sign-out-everywhere", "test", "link"])
+def test_a_session_that_is_ended_under_a_form_does_not_come_back(
+    world: World, lin: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whoever holds somebody's session and goes on pressing buttons loses it as well."""
+    issuer.claims["oid"] = OWNER_OID
+    client = by_password(world)
+    if what == "link":
+        assert "Link my account" in world.test(client).text
+    back = world.approve(world.begin_test(client).location) if what == "test" else ""
+    lock = locks.lock_account
+
+    def after_somebody_else(session: Any, account: Any, account_id: Any) -> None:
+        monkeypatch.setattr(locks, "lock_account", lock)
+        with world.app.app_context():
+            accounts.end_sessions(db.session, scim.records, world.acme)
+            db.session.commit()
+        lock(session, account, account_id)
+
+    with client.session_transaction(base_url=PUBLIC_URL) as kept:
+        kept["_h5mag_scim_csrf"] = "csrf"
+    monkeypatch.setattr(locks, "lock_account", after_somebody_else)
+    if what == "test":
+        world.arrive(client, back)
+    else:
+        path = "/sso/link" if what == "link" else f"{PAGE}/{what}"
+        form = {"scim_csrf": "csrf", "sso_provider": "microsoft", "directory": OTHER_TENANT}
+        answer = client.post(path, data={**form, "cloud": "test"}, base_url=PUBLIC_URL)
+        assert answer.location.startswith("/login")
+    assert not is_in(client)
+    assert list(world.rows()) == ["in_force"]
 
 
 def test_deleted_and_created_anew_is_somebody_else(world: World, entra: Entra) -> None:
