@@ -332,10 +332,14 @@ def _require_break_glass(state: State, account: Any) -> None:
             "This application knows no second factor, which break-glass owners need: give "
             "H5magSCIM(…, second_factor=…)."
         )
-    if not state.scim.break_glass_owners(account):
+    scim = state.scim
+    if not any(
+        owner.is_active and scim.user.is_active(owner) and scim.can_manage(owner, account)
+        for owner in scim.break_glass_owners(account)
+    ):
         raise click.ClickException(
             "Somebody must get in when Microsoft does not work: name a break-glass owner first, "
-            "with `flask scim sso break-glass add`."
+            "an active owner or admin, with `flask scim sso break-glass add`."
         )
 
 

@@ -38,9 +38,34 @@ def break_glass_owners(account: Any) -> list[Any]:
     """The account's break-glass owners."""
     state = get_state()
     scim = state.scim
-    keys = break_glass.named(state.session, scim.records, scim.account_key(account))
-    found = [state.session.get(scim.user.model, key) for key in keys]
-    return [user for user in found if user is not None]
+    key = scim.account_key(account)
+    named = break_glass.named(state.session, scim.records, key)
+    found = [state.session.get(scim.user.model, each) for each in named]
+    # The host may have moved somebody to another account.
+    return [u for u in found if u is not None and getattr(u, scim.user.account) == key]
+
+
+def check_way_in(account: Any, owners: Sequence[Any]) -> None:
+    """Refuse where none of ``owners`` could sign in when Microsoft does not work: since they
+    were named, the host may have deactivated them or taken their role.
+
+    :raises ValueError: with a sentence, when that is so.
+    """
+    problems = [_problem(account, user, name_of(user)) for user in owners]
+    if not problems:
+        raise ValueError(say("break_glass.none"))
+    if all(problems):
+        raise ValueError(problems[0])
+
+
+def _problem(account: Any, user: Any, name: str) -> str:
+    """Why a user could not sign in to manage ``account``, as a sentence; empty if they can."""
+    scim = get_state().scim
+    if not user.is_active or not scim.user.is_active(user):
+        return say("break_glass.inactive", name=name)
+    if not scim.can_manage(user, account):
+        return say("break_glass.role", name=name)
+    return ""
 
 
 def find_break_glass(account: Any, names: Sequence[str]) -> list[Any]:
@@ -65,10 +90,9 @@ def _checked(account: Any, name: str) -> Any:
     if len(found) != 1:
         raise ValueError(say("break_glass.unknown", name=name))
     user = found[0]
-    if not user.is_active or not scim.user.is_active(user):
-        raise ValueError(say("break_glass.inactive", name=name))
-    if not scim.can_manage(user, account):
-        raise ValueError(say("break_glass.role", name=name))
+    problem = _problem(account, user, name)
+    if problem:
+        raise ValueError(problem)
     if links.is_provisioned(state.session, scim.records, key, scim.user.key(user)):
         raise ValueError(say("break_glass.provisioned", name=name))
     return user
@@ -124,8 +148,10 @@ def obstacles(account: Any, wanted: providers.Settings, owners: Sequence[Any]) -
             "require.unreachable.one" if unreachable == 1 else "require.unreachable",
             count=unreachable,
         )
-    if not owners:
-        problems["break_glass"] = say("break_glass.none")
+    try:
+        check_way_in(account, owners)
+    except ValueError as wrong:
+        problems["break_glass"] = str(wrong)
     if wanted.client_id is not None and (
         wanted.secret_expires_at is None or wanted.secret_expires_at - now() <= SECRET_LASTS
     ):
