@@ -146,7 +146,9 @@ def _by_external_id(key: Any, tenant_id: str, oid: str) -> Person | None:
 
 def _by_user_name(key: Any, tenant_id: str, oid: str, claims: Mapping[str, Any]) -> Person | None:
     upn = claims.get("upn")
-    if not isinstance(upn, str) or not ("acct" not in claims or _is_member(claims)):
+    if not isinstance(upn, str) or not upn.isprintable():  # PostgreSQL raises for NUL
+        return None
+    if not ("acct" not in claims or _is_member(claims)):
         return None
     state = get_state()
     scim = state.scim

@@ -237,9 +237,11 @@ def test_a_user_name_that_was_given_to_somebody_else(world: World, issuer: Issue
         {"upn": UPN, "acct": "1"},
         {"upn": UPN, "acct": None},
         {"upn": UPN, "acct": []},
+        {"upn": f"{UPN}\x00"},
     ],
-    ids=str,
+    ids=ascii,
 )
+@both_databases
 def test_only_the_upn_of_a_member(world: World, issuer: Issuer, claims: dict[str, Any]) -> None:
     """No other claim is a user name, and no guest is found by one."""
     by_name(world)
