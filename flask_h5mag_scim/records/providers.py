@@ -149,7 +149,7 @@ def put_in_force(
 ) -> None:
     """Let ``row`` serve from the next sign-in on; what it replaces is gone.
 
-    When it is another directory, all sessions of the account are over.
+    When it is another directory, or none is to serve, all sessions of the account are over.
 
     :param on_trial: whether *Require*, where it was not in force for this directory, begins
         with a trial; after it the mode is the one before, or a button if there was none.
@@ -174,7 +174,7 @@ def put_in_force(
                 after = {Mode.OFF: Mode.BUTTON, Mode.REQUIRE: Mode.REDIRECT}.get(before, before)
                 row.trial_ends_at, row.mode_after_trial = at + TRIAL, str(after)
     if current is not None:
-        if not same_directory:
+        if not same_directory or (row.mode == Mode.OFF and before is not Mode.OFF):
             accounts.end_sessions(session, records, row.account_id)
         session.delete(current)
         session.flush()

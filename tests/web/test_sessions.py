@@ -436,6 +436,17 @@ def test_the_admin_who_switches_off_or_tests_another_directory_goes_on(
     assert is_in(admin)
 
 
+def test_off_from_the_shell_ends_sessions_like_off_on_the_page(world: World) -> None:
+    """Whoever came from Microsoft came by what is off; what is off already ends nothing."""
+    client = by_microsoft(world)
+    world.configure(mode=Mode.OFF)
+    assert not is_in(client)
+    world.configure(mode=Mode.BUTTON)
+    client = by_microsoft(world)
+    world.configure(mode=Mode.REDIRECT)
+    assert is_in(client)
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_settings_that_are_saved_while_others_pass_their_test_do_not_serve(
     world: World, lin: str, monkeypatch: pytest.MonkeyPatch
