@@ -169,7 +169,7 @@ def save() -> BaseResponse:
     found = sso_settings.Found() if sent is None else sso_settings.find_directory(sent)
     account = _require_writer()
     state = get_state()
-    _settle(account)
+    _settle(account, is_locked=True)
     answer = Answer(sso=sent, status=422)
     token = None
     must_sign_in = False
@@ -208,7 +208,7 @@ def keep() -> BaseResponse:
     shows that one can."""
     account = _require_writer()
     state = get_state()
-    row = _settle(account)
+    row = _settle(account, is_locked=True)
     forms.require_recent_login()
     if sessions.current().method != sessions.MICROSOFT:
         return _page(account, Answer(problems={"mode": say("trial.keep.refused")}, status=403))
@@ -295,12 +295,16 @@ def _require_writer() -> Any:
     return account
 
 
-def _settle(account: Any) -> IdentityProviderMixin | None:
-    """The settings in force; that a trial of them is over is written down before."""
+def _settle(account: Any, *, is_locked: bool = False) -> IdentityProviderMixin | None:
+    """The settings in force; that a trial of them is over is written down before.
+
+    :param is_locked: whether the caller has locked the account; it still is afterwards.
+    """
     state = get_state()
     key = state.scim.account_key(account)
     row = providers.in_force(state.session, state.scim.records, key)
-    require.settle(row, account)
+    if require.settle(row, account) and is_locked:
+        forms.lock(account)
     return row
 
 

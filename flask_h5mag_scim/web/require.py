@@ -206,10 +206,11 @@ def trial(provider: IdentityProviderMixin | None) -> Trial | None:
     return Trial(provider.trial_ends_at, minutes=max(1, round(seconds / 60)))
 
 
-def settle(provider: IdentityProviderMixin | None, account: Any) -> None:
-    """Write down, and log, that a trial of ``provider`` has ended, where it has. Commits."""
+def settle(provider: IdentityProviderMixin | None, account: Any) -> bool:
+    """Write down, and log, that a trial of ``provider`` has ended, where it has. Commits then,
+    and says so."""
     if provider is None or provider.trial_ends_at is None:
-        return
+        return False
     state = get_state()
     after = providers.end_trial(state.session, state.scim.records, provider)
     if after is not None:
@@ -221,3 +222,4 @@ def settle(provider: IdentityProviderMixin | None, account: Any) -> None:
             detail=str(after),
         )
         state.session.commit()
+    return after is not None

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from flask_h5mag_scim.records.models import now
+from flask_h5mag_scim.web import forms
+from flask_h5mag_scim.web import require as web_require
 
 from .test_modes import (
     LIN,
+    PAGE,
+    PUBLIC_URL,
     TENANT,
     Office,
+    alter,
     app,
     by_microsoft,
     issuer,
+    look,
     modes,
     name,
     problems,
+    require,
     require_on_the_page,
     run,
     save,
@@ -67,3 +75,32 @@ def test_one_of_two_break_glass_owners_is_enough(world: Office) -> None:
     assert not problems(save(client, mode="require"))
     world.test(client)
     assert modes(world) == {"in_force": "require"}
+
+
+@pytest.mark.parametrize("what", ["save", "keep"])
+def test_a_trial_that_is_over_leaves_the_account_locked(
+    world: Office, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Writing that down commits, and what the form changes is still one change at a time."""
+    require(world, on_trial=True)
+    alter(world, trial_ends_at=now() - timedelta(minutes=1))
+    client = by_microsoft(world)
+    fields = look(client).fields()
+    require(world, on_trial=True)
+    alter(world, trial_ends_at=now() - timedelta(minutes=1))
+    steps: list[str] = []
+    lock, settle = forms.lock, web_require.settle
+
+    def locking(account: Any) -> None:
+        steps.append("lock")
+        lock(account)
+
+    def settling(row: Any, account: Any) -> bool:
+        has_committed = settle(row, account)
+        steps.append("commit" if has_committed else "nothing")
+        return has_committed
+
+    monkeypatch.setattr(forms, "lock", locking)
+    monkeypatch.setattr(web_require, "settle", settling)
+    client.post(f"{PAGE}/{what}", data=fields, base_url=PUBLIC_URL)
+    assert steps == ["lock", "commit", "lock"]
