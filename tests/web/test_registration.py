@@ -748,6 +748,8 @@ def test_nothing_is_told_of_settings_that_do_not_serve(
 ) -> None:
     """Switched off, or waiting for their test."""
     own(world, secret_expires_at=now() + timedelta(days=1), mode=Mode.OFF)
+    with admin.client.session_transaction(base_url=PUBLIC_URL) as session:
+        restamp(session, account_epoch=1)  # switching off has ended the session
     admin.open()
     assert told == []
     assert "expires in" not in admin.open().notes
