@@ -33,7 +33,7 @@ class Event(StrEnum):
     TOKEN_SAVED = "token.saved"  # noqa: S105
     TOKEN_DISCARDED = "token.discarded"  # noqa: S105
     TOKEN_REVOKED = "token.revoked"  # noqa: S105
-    OAUTH_TOKEN_ISSUED = "oauth.token_issued"  # noqa: S105
+    OAUTH_TOKEN_ISSUED = "oauth.token_issued"  # noqa: S105, the name of an event
     OAUTH_REFUSED = "oauth.refused"
     OAUTH_TRUSTED = "oauth.trusted"
     OAUTH_TRUST_REVOKED = "oauth.trust_revoked"

@@ -55,6 +55,19 @@ class Settings:
         """Whose people may come in; with another one, every session is over."""
         return self.cloud, self.tenant_id
 
+    @property
+    def door(self) -> tuple[object, ...]:
+        """Who may come in, whichever way: while these serve, changing it is an admin's who
+        signed in a moment ago, and not that of whoever has an admin's session."""
+        required = self.mode is Mode.REQUIRE
+        return (
+            *self.directory,
+            self.client_id,
+            self.allows_guests,
+            self.links_by_user_name,
+            required,
+        )
+
 
 def load(
     session: Session, records: Records, account_id: Any

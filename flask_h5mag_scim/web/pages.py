@@ -181,9 +181,8 @@ def save() -> BaseResponse:
             return _page(account, answer)
         if not _activate(account, token, answer):
             token = None
-    if answer.sso is not None and request.form.get(
-        "sso_version", sso_settings.version(account)
-    ) != (sso_settings.version(account)):
+    stored = sso_settings.version(account)
+    if answer.sso is not None and request.form.get("sso_version", stored) != stored:
         answer.problems["sso_provider"] = say("sso.changed")
         answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -164,6 +164,11 @@ def save(account: Any, sso: SSOForm, found: Found) -> Saved:
     records, key = state.scim.records, state.scim.account_key(account)
     match sso.provider:
         case "none":
+            in_force = providers.in_force(state.session, records, key)
+            is_required = in_force is not None and in_force.mode_at(now()) is Mode.REQUIRE
+            answer.must_sign_in = is_required and not forms.login_is_recent()
+            if answer.must_sign_in:
+                return answer
             if providers.switch_off(state.session, records, key, by=forms.actor()):
                 forms.log_event(account, log.Event.SSO_OFF)
                 answer.done.append("sso-off")
@@ -313,13 +318,19 @@ def _name_break_glass(
             answer.problems["break_glass"] = str(wrong)
             return False
     rows = providers.load(state.session, state.scim.records, state.scim.account_key(account))
+    begins = False
     if wanted.mode is Mode.REQUIRE:
         answer.problems |= require.obstacles(account, wanted, owners)
         begins = all(row is None or row.mode != Mode.REQUIRE for row in rows)
-    else:
-        begins = False
-    # Both open a door or close one.
-    answer.must_sign_in = (begins or is_changed) and not forms.login_is_recent()
+    in_force = rows[0]
+    is_another_door = (
+        in_force is not None
+        and in_force.mode_at(now()) is not Mode.OFF
+        and replace(providers.Settings.of(in_force), mode=in_force.mode_at(now())).door
+        != wanted.door
+    )
+    # All of them open a door or close one.
+    answer.must_sign_in = (begins or is_changed or is_another_door) and not forms.login_is_recent()
     if answer.problems or answer.must_sign_in:
         return False
     try:

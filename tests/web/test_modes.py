@@ -448,6 +448,49 @@ def test_closing_or_opening_a_door_wants_a_recent_sign_in(
     assert look(client).id("h5s-break-glass").text == LIN
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"directory": OTHER_TENANT},
+        {"refuse_guests": "on"},
+        {"link_by_user_name": "on"},
+        {"client_id": str(uuid.UUID(int=7, version=4)), "client_secret": "abc~defgh"},
+    ],
+)
+def test_changing_who_may_come_in_wants_a_recent_sign_in(
+    world: Office, typed: dict[str, str]
+) -> None:
+    """Whoever has only an admin's session cannot send the account's people elsewhere; what
+    changes nothing of the kind needs no more than the session."""
+    name(world, LIN)
+    client = by_microsoft(world)
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        restamp(session, age=601)
+    answer = post(client, "save", **typed)
+    assert answer.status_code == 303
+    assert answer.location.startswith("/login?next=/account/provisioning")
+    assert list(world.rows()) == ["in_force"]
+    save(client, session_hours="4")
+    assert world.rows()["pending"].session_hours == 4
+
+
+@pytest.mark.parametrize("typed", [{"sso_provider": "none"}, {"mode": "redirect"}])
+def test_ending_that_microsoft_is_required_wants_a_recent_sign_in(
+    world: Office, typed: dict[str, str]
+) -> None:
+    """It lets passwords in again."""
+    require(world)
+    client = by_microsoft(world)
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        restamp(session, age=601)
+    assert post(client, "save", **typed).location.startswith("/login?next=/account/provisioning")
+    assert modes(world) == {"in_force": "require"}
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        restamp(session, age=60)
+    assert post(client, "save", **typed).location == "/account/provisioning"
+    assert modes(world)["in_force"] in ("off", "redirect")
+
+
 def test_other_settings_leave_the_trial_as_it_is(world: Office) -> None:
     """A change beside it neither prolongs the trial nor begins another."""
     require(world, on_trial=True)
