@@ -1428,6 +1428,34 @@ def visit(chromium: Any, address: str) -> Callable[..., Any]:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("with_scripts", [True, False])
+def test_times_stay_within_their_cards_on_a_phone(
+    app: Flask, entra: Entra, visit: Callable[..., Any], with_scripts: bool
+) -> None:
+    """Without scripts they say their zone, and are longer."""
+    assert entra.get("/Users").status_code == 200
+    phone = {"width": 320, "height": 800}
+    window = visit(viewport=phone, java_script_enabled=with_scripts)
+    beyond = window.evaluate(
+        """() => [...document.querySelectorAll(".h5s-tokens time")].map(
+            time => time.getBoundingClientRect().right
+                - time.closest(".h5s-card").getBoundingClientRect().right)"""
+    )
+    assert len(beyond) == 2
+    assert max(beyond) < 0
+
+
+@pytest.mark.browser
+def test_what_follows_a_choice_keeps_its_distance(app: Flask, visit: Callable[..., Any]) -> None:
+    """Also where a field between them is hidden."""
+    configure(app)
+    window = visit(viewport={"width": 1280, "height": 800})
+    choice = window.get_by_role("group", name="How people sign in").bounding_box()
+    after = window.get_by_text("Use our own app registration").bounding_box()
+    assert after["y"] - choice["y"] - choice["height"] >= 16
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_sticks_out(app: Flask, visit: Callable[..., Any], width: int, scheme: str) -> None:
