@@ -81,11 +81,6 @@ class Exchange:
     def account_id(self) -> Any:
         return self.caller.account_id
 
-    @property
-    def is_id(self) -> bool:
-        """Whether the address names a resource by what can be an id."""
-        return self.resource.parse_id(self.id) is not None
-
     def projection(self) -> Projection:
         """What the answer shows."""
         arguments = self.message.arguments
