@@ -10,8 +10,8 @@ from flask_login import current_user
 
 from ..records import locks, log
 from ..state import get_state
+from ..texts import say
 from . import sessions
-from .texts import say
 
 #: The hidden field that carries :func:`csrf_token`. The host's own may stand beside it.
 CSRF_FIELD = "scim_csrf"

@@ -38,6 +38,7 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
+from ..texts import TEXTS, Done, ago, ahead, say, say_done, say_html, span
 from . import (
     access_tokens,
     directory,
@@ -52,7 +53,6 @@ from . import (
     sso_settings,
 )
 from .sso_settings import SSOForm
-from .texts import TEXTS, Done, ago, ahead, say, say_done, say_html, span
 
 blueprint = Blueprint(
     "h5mag_scim_pages", __name__, template_folder="../templates", static_folder="../static"

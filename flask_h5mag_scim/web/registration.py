@@ -14,8 +14,8 @@ from ..records import log, providers
 from ..records.models import IdentityProviderMixin, Mode, now
 from ..signals import sso_secret_expiring, tell
 from ..state import get_app, get_state
+from ..texts import ahead, say
 from .directory import SignInError
-from .texts import ahead, say
 
 #: What Microsoft says of a secret whose end has come.
 _EXPIRED = "7000222"

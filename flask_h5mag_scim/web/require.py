@@ -13,8 +13,8 @@ from flask_login import current_user
 from ..records import break_glass, links, log, providers
 from ..records.models import IdentityProviderMixin, Mode, now
 from ..state import get_state
+from ..texts import say
 from . import people
-from .texts import say
 
 #: How long the secret of an account's own registration must last when it begins.
 SECRET_LASTS = timedelta(days=7)

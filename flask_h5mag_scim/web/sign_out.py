@@ -25,9 +25,9 @@ from flask_login import current_user
 from ..records import providers
 from ..records.models import IdentityProviderMixin, Mode
 from ..state import State, get_state
+from ..texts import say_html
 from . import directory, modes, sessions, sso
 from .directory import SignInError
-from .texts import say_html
 
 #: Carries Microsoft's name for the person from the session that ends to the page after it. In
 #: an address it would stand in histories and logs.

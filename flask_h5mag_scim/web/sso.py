@@ -37,6 +37,7 @@ from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..records.providers import Settings
 from ..signals import sso_linked, sso_refused, sso_signed_in, tell
 from ..state import State, get_app, get_state
+from ..texts import say, say_html
 from . import (
     directory,
     forms,
@@ -50,7 +51,6 @@ from . import (
     sessions,
 )
 from .directory import SignInError
-from .texts import say, say_html
 
 blueprint = Blueprint("h5mag_scim_sso", __name__)
 

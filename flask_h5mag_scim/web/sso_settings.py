@@ -14,8 +14,8 @@ from .. import config as configuration
 from ..records import break_glass, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState, now
 from ..state import get_state
+from ..texts import TEXTS, Done, say, span
 from . import directory, forms, require
-from .texts import TEXTS, Done, say, span
 
 _HOURS = re.compile(r"[1-9]|1[0-9]|2[0-4]")
 

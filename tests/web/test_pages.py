@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +19,11 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-import flask_h5mag_scim
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
 from flask_h5mag_scim.records import federation, log, providers, tokens
-from flask_h5mag_scim.records.models import Mode, ProviderState, TokenState, now
-from flask_h5mag_scim.web import texts
+from flask_h5mag_scim.records.models import Mode, ProviderState, now
 
 from ..conftest import (
     PASSWORD,
@@ -1332,42 +1329,6 @@ def test_copy_and_hide_appear_with_javascript_only(owner: Admin) -> None:
         "Copy Redirect URI",
     ]
     assert all("hidden" in button for button in helpers)
-
-
-def test_the_catalogue_has_every_text() -> None:
-    """Each key that code and templates name exists, each event has words, none is left over."""
-    folder = Path(flask_h5mag_scim.__file__).parent
-    sources = [*(folder / "web").glob("*.py"), *(folder / "templates").rglob("*.html")]
-    code = "\n".join(path.read_text() for path in sources)
-    named = set(re.findall(r"""say(?:_html)?\(\s*["']([a-z_.]+)["']\s*[,)]""", code))
-    assert named <= set(texts.TEXTS), named - set(texts.TEXTS)
-    for event in log.Event:
-        assert f"event.{event}" in texts.TEXTS
-    for state in TokenState:
-        assert state is TokenState.DRAFT or f"tokens.{state}" in texts.TEXTS
-    computed = {
-        "event",
-        "refused",
-        "kind",
-        "status",
-        "done",
-        "tokens",
-        "cloud",
-        "domain",
-        "mode",
-        "pending",
-        "in_force",
-        "began",
-        "trial",
-        "activity",
-        "attributes",
-    }
-    unused = {
-        key
-        for key in set(texts.TEXTS) - named
-        if key.split(".")[0] not in computed and code.count(key) < 2
-    }
-    assert unused == set()
 
 
 def test_a_directory_may_be_pasted_in_capitals_with_blanks_around_it(

@@ -1,0 +1,12 @@
+"""``flask scim …``: the operator's commands; what the page does, done from the shell."""
+
+from __future__ import annotations
+
+from flask.cli import AppGroup
+
+from . import oauth, sso, tokens
+
+group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
+group.add_command(tokens.group)
+group.add_command(oauth.group)
+group.add_command(sso.group)
