@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import ip_address
 from itertools import permutations
 from types import MappingProxyType
@@ -37,6 +38,17 @@ DOMAIN = re.compile(
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 #: What Microsoft lets stand for a directory; each would let strangers in.
 MANY_TENANTS = frozenset({"common", "organizations", "consumers"})
+
+
+class LogValues(StrEnum):
+    """How much of people's values the provisioning log keeps."""
+
+    #: Enough to see that something changed: ``a•••@example.com``.
+    MASKED = "masked"
+    #: Names of attributes only.
+    NONE = "none"
+    #: All of them. Whoever may read the log reads them.
+    FULL = "full"
 
 
 class ConfigurationError(RuntimeError):
@@ -191,6 +203,28 @@ def _access_token_lifetime(value: Any) -> timedelta:
     )
 
 
+def _retention(value: Any) -> timedelta:
+    if isinstance(value, timedelta) and timedelta(days=1) <= value <= timedelta(days=36500):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 36500:
+        return timedelta(days=value)
+    raise ValueError("must be a timedelta of at least a day, or a whole number of days")
+
+
+def _log_values(value: Any) -> LogValues:
+    try:
+        return LogValues(value)
+    except ValueError:
+        known = ", ".join(f"{one.value!r}" for one in LogValues)
+        raise ValueError(f"must be one of {known}") from None
+
+
+def _percent(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100:
+        return float(value)
+    raise ValueError("must be a number between 0 and 100")
+
+
 def _clouds(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError('must be a mapping, like {"test": "https://login.example.com"}')
@@ -267,6 +301,10 @@ class Config:
     access_token_lifetime: timedelta = _value(timedelta(hours=1), _access_token_lifetime)
     public_url: str | None = _value(None, _public_url)
     support_email: str = _value("support@h5mag.com", _text)
+    log_retention: timedelta = _value(timedelta(days=30), _retention)
+    log_values: LogValues = _value(LogValues.MASKED, _log_values)
+    brake_users: int | None = _value(None, _positive)
+    brake_percent: float | None = _value(None, _percent)
     oidc_client_id: str | None = _value(None, _text)
     oidc_client_secret: str | None = _value(None, _text, repr=False)
     oidc_clouds: Mapping[str, str] = _value(MICROSOFT_CLOUDS, _clouds)

@@ -153,6 +153,13 @@ class H5magSCIM:
         - ``H5MAG_SCIM_TOKEN_LIFETIME``: a timedelta or days, 365; ``None`` for no end
         - ``H5MAG_SCIM_ACCESS_TOKEN_LIFETIME``: a timedelta or seconds, 3600 to 21600; 3600
         - ``H5MAG_SCIM_SUPPORT_EMAIL``: whom a customer without a licence asks
+        - ``H5MAG_SCIM_LOG_RETENTION``: a timedelta or days, 30: what is older is removed by
+          ``flask scim log prune``
+        - ``H5MAG_SCIM_LOG_VALUES``: ``masked``, ``none`` or ``full``: how much of people's
+          values the log keeps
+        - ``H5MAG_SCIM_BRAKE_USERS``, ``H5MAG_SCIM_BRAKE_PERCENT``: how many users of an
+          account, or how many in a hundred, SCIM may deactivate or delete within an hour; no
+          limit
         - ``H5MAG_SCIM_OIDC_CLIENT_ID``, ``H5MAG_SCIM_OIDC_CLIENT_SECRET``: the host's
           registration at Microsoft
         - ``H5MAG_SCIM_OIDC_CLOUDS``: more clouds, name to authority

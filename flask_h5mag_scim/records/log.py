@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .models import LogEntryMixin, Records, now
+from .models import LogEntryMixin, LogKind, Records, UTCDateTime, now
 
 #: How many names of attributes one entry keeps.
 MAX_NAMES = 100
@@ -55,6 +58,45 @@ class Event(StrEnum):
     SSO_BREAK_GLASS_REMOVED = "sso.break_glass_removed"
     SSO_BREAK_GLASS = "sso.break_glass"
     SSO_PASSWORD_REFUSED = "sso.password_refused"  # noqa: S105, the name of an event
+    PAUSED = "provisioning.paused"
+    RESUMED = "provisioning.resumed"
+    DISCONNECTED = "provisioning.disconnected"
+    BRAKE_ENGAGED = "brake.engaged"
+    BRAKE_RELEASED = "brake.released"
+    WARNED = "warning.told"
+    LOG_EXPORTED = "log.exported"
+
+
+_KINDS = {
+    Event.USER_DEACTIVATED: LogKind.USER_LEFT,
+    Event.USER_DELETED: LogKind.USER_LEFT,
+    Event.REFUSED: LogKind.ERROR,
+    Event.OAUTH_REFUSED: LogKind.ERROR,
+    Event.SSO_SIGNED_IN: LogKind.SIGN_IN,
+    Event.SSO_BREAK_GLASS: LogKind.SIGN_IN,
+    Event.SSO_REFUSED: LogKind.SIGN_IN_ERROR,
+    Event.SSO_PASSWORD_REFUSED: LogKind.SIGN_IN_ERROR,
+}
+
+
+def kind_of(event: Event) -> LogKind:
+    """What sort of thing an event is."""
+    other = {"user": LogKind.USER, "group": LogKind.GROUP}
+    return _KINDS.get(event) or other.get(event.partition(".")[0], LogKind.SETTING)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an entry says of the HTTP request that led to it."""
+
+    request_id: str | None = None
+    correlation_id: str | None = None
+    #: Whose credential it had.
+    fingerprint: str | None = None
+    #: Below the provisioning URL, without what a filter compares with.
+    address: str | None = None
+    #: In milliseconds, up to the entry.
+    duration: int | None = None
 
 
 def record(
@@ -72,23 +114,42 @@ def record(
     detail: str | None = None,
     paths: Sequence[str] = (),
     ignored: Sequence[str] = (),
+    request: Request | None = None,
+    changes: Mapping[str, Sequence[Any]] | None = None,
+    body: str | None = None,
 ) -> None:
-    """Write one entry, in the caller's transaction. Values and secrets never come here."""
+    """Write one entry, in the caller's transaction. Secrets never come here, and values of
+    people as the host lets the log keep them.
+
+    :param changes: before and after by name of the attribute.
+    :param body: the request's.
+    """
+    request = request or Request()
     session.execute(
         _insert(records),
         {
             "account_id": account_id,
             "at": now(),
             "event": str(event),
+            "kind": str(kind_of(event)),
             "actor": actor[:255],
+            "fingerprint": request.fingerprint,
             "method": method,
+            "address": _storable(request.address, 500),
             "resource_type": resource_type,
             "resource_id": _storable(resource_id, 255),
             "status": status,
             "scim_type": scim_type,
             "detail": _storable(detail, 2000),
+            "request_id": request.request_id,
+            "correlation_id": _storable(request.correlation_id, 255),
+            "duration": request.duration,
             "paths": _bounded(paths),
             "ignored": _bounded(ignored),
+            "changes": {
+                name[:500]: list(pair) for name, pair in list((changes or {}).items())[:MAX_NAMES]
+            },
+            "body": _storable(body, 5000),
         },
     )
 
@@ -110,16 +171,199 @@ def _storable(text: str | None, length: int) -> str | None:
     return text[:length].replace("\x00", "\ufffd") if text else None
 
 
+# Reading
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the log: entries are in the order of their times, and then of their ids."""
+
+    at: datetime
+    id: int
+
+    @classmethod
+    def of(cls, entry: LogEntryMixin) -> Position:
+        """Where an entry stands."""
+        return cls(entry.at, entry.id)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which entries are looked for. All of it has to hold; nothing given is everything."""
+
+    kinds: tuple[LogKind, ...] = ()
+    #: The user or group that an entry is about: any of these.
+    resource_ids: tuple[str, ...] | None = None
+    since: datetime | None = None
+    #: Entries before this time.
+    until: datetime | None = None
+    request_id: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first, and whether there are others around them."""
+
+    entries: list[LogEntryMixin]
+    has_newer: bool
+    has_older: bool
+
+
+_EVERYTHING = Query()
+
+
+def page(
+    session: Session,
+    records: Records,
+    account_id: Any,
+    query: Query = _EVERYTHING,
+    *,
+    before: Position | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> Page:
+    """The newest ``limit`` entries that a query finds; before a place, or the next ones after
+    it, where one is given. What is read does not grow with the log.
+    """
+    backwards = after is not None
+    found = _found(records, account_id, query, before, after, limit + 1)
+    Entry = records.LogEntry
+    entries = list(
+        session.scalars(
+            sa.select(Entry)
+            .where(Entry.id.in_(sa.select(found.c.id)), Entry.account_id == account_id)
+            .order_by(*((Entry.at, Entry.id) if backwards else (Entry.at.desc(), Entry.id.desc())))
+        )
+    )
+    more = len(entries) > limit
+    entries = entries[:limit]
+    if backwards:
+        return Page(entries[::-1], has_newer=more, has_older=True)
+    return Page(entries, has_newer=before is not None, has_older=more)
+
+
 def recent(
     session: Session, records: Records, account_id: Any, *, limit: int
 ) -> list[LogEntryMixin]:
     """The account's last entries, newest first."""
+    return page(session, records, account_id, limit=limit).entries
+
+
+def count(
+    session: Session,
+    records: Records,
+    account_id: Any,
+    kind: LogKind,
+    *,
+    since: datetime,
+    up_to: int = 1000,
+) -> int:
+    """How many entries of a kind there are since a time; no more than ``up_to`` are counted."""
+    found = _found(records, account_id, Query(kinds=(kind,), since=since), None, None, up_to)
+    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
+
+
+def _found(
+    records: Records,
+    account_id: Any,
+    query: Query,
+    before: Position | None,
+    after: Position | None,
+    limit: int,
+) -> sa.Subquery:
+    """The ids and times of the entries. One branch for each value that the index is entered
+    by, so that each is read in the index's own order and stops after ``limit``."""
     Entry = records.LogEntry
-    return list(
-        session.scalars(
-            sa.select(Entry)
-            .where(Entry.account_id == account_id)
-            .order_by(Entry.id.desc())
-            .limit(limit)
-        )
+    order: Any = (Entry.at, Entry.id) if after else (Entry.at.desc(), Entry.id.desc())
+    conditions: list[Any] = [Entry.account_id == account_id]
+    place = sa.tuple_(Entry.at, Entry.id)
+    if before is not None:
+        conditions.append(place < _tuple(before))
+    if after is not None:
+        conditions.append(place > _tuple(after))
+    if query.since is not None:
+        conditions.append(Entry.at >= query.since)
+    if query.until is not None:
+        conditions.append(Entry.at < query.until)
+    if query.request_id is not None:
+        conditions.append(Entry.request_id == query.request_id)
+    if query.fingerprint is not None:
+        conditions.append(Entry.fingerprint == query.fingerprint)
+    if query.resource_ids is not None:
+        branches: list[Any] = [Entry.resource_id == id for id in query.resource_ids]
+        if query.kinds:
+            conditions.append(Entry.kind.in_(query.kinds))
+    else:
+        branches = [Entry.kind == kind for kind in query.kinds]
+        if not branches:
+            branches = [sa.true()]
+    parts = [
+        sa.select(Entry.id, Entry.at)
+        .where(*conditions, branch)
+        .order_by(*order)
+        .limit(limit)
+        .subquery()
+        for branch in branches
+    ]
+    if not parts:
+        return sa.select(Entry.id, Entry.at).where(sa.false()).subquery()
+    if len(parts) == 1:
+        return parts[0]
+    together = sa.union_all(*(sa.select(part) for part in parts)).subquery()
+    order = (together.c.at, together.c.id)
+    if not after:
+        order = (together.c.at.desc(), together.c.id.desc())
+    return sa.select(together).order_by(*order).limit(limit).subquery()
+
+
+def _tuple(place: Position) -> Any:
+    return sa.tuple_(sa.literal(place.at, UTCDateTime()), sa.literal(place.id, sa.BigInteger()))
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """An attribute that a client sent and that this host does not keep."""
+
+    resource_type: str
+    path: str
+    #: In how many of the last changes, and when last.
+    times: int
+    last_at: datetime
+
+
+def ignored(
+    session: Session, records: Records, account_id: Any, *, changes: int = 500
+) -> list[Ignored]:
+    """What was ignored in the account's last ``changes`` changes, the most frequent first."""
+    Entry = records.LogEntry
+    kinds = (LogKind.USER, LogKind.USER_LEFT, LogKind.GROUP)
+    found = _found(records, account_id, Query(kinds=kinds), None, None, changes)
+    rows = session.execute(
+        sa.select(Entry.resource_type, Entry.ignored, Entry.at)
+        .where(Entry.id.in_(sa.select(found.c.id)))
+        .order_by(Entry.at.desc(), Entry.id.desc())
     )
+    times: Counter[tuple[str, str]] = Counter()
+    last: dict[tuple[str, str], datetime] = {}
+    for resource_type, paths, at in rows:
+        for path in paths or ():
+            times[resource_type or "", path] += 1
+            last.setdefault((resource_type or "", path), at)
+    return [Ignored(*key, times=n, last_at=last[key]) for key, n in times.most_common()]
+
+
+# Removing
+
+
+def prune(session: Session, records: Records, *, before: datetime, batch: int = 5000) -> int:
+    """Remove up to ``batch`` of the oldest entries of all accounts that are from before a
+    time. Says how many; 0 when there are no more. Does not commit."""
+    Entry = records.LogEntry
+    oldest = sa.select(Entry.id, Entry.at).order_by(Entry.id).limit(batch).subquery()
+    old = list(session.scalars(sa.select(oldest.c.id).where(oldest.c.at < before)))
+    if old:
+        session.execute(
+            sa.delete(Entry).where(Entry.id.in_(old)).execution_options(synchronize_session=False)
+        )
+    return len(old)

@@ -73,6 +73,7 @@ class CredentialMixin:
     fingerprint: Mapped[str] = mapped_column(sa.String(6))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     created_by: Mapped[str] = mapped_column(sa.String(255), default="")
+    first_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_used_ip: Mapped[str | None] = mapped_column(sa.String(45))
     #: When the log last said that an access token was issued for it.
@@ -266,6 +267,30 @@ class AccountStateMixin:
 
     #: Sessions that began under a smaller number are over.
     session_epoch: Mapped[int] = mapped_column(sa.Integer, default=0)
+    #: Since when, and by whom, provisioning is paused: SCIM answers 503.
+    paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    paused_by: Mapped[str | None] = mapped_column(sa.String(255))
+    #: Since when the mass-deactivation brake refuses; ``None`` while it does not.
+    braked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Until when an admin has released it, and who.
+    released_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    released_by: Mapped[str | None] = mapped_column(sa.String(255))
+    #: How many provisioned users the account had, and when they were counted: what the
+    #: brake's percentage is of.
+    users_counted: Mapped[int | None] = mapped_column(sa.Integer)
+    users_counted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class WarningMixin:
+    """A warning that was told, so that it is told once. The row goes when its cause does."""
+
+    account_id: Any
+
+    #: What is warned about, as ``token_expiring``; the list is :class:`.warnings.Kind`.
+    kind: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    #: What it is about, and how urgent: a token's fingerprint and days, for example.
+    about: Mapped[str] = mapped_column(sa.String(80), default="")
+    told_at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
 
 
 class GroupVersionMixin:
@@ -275,6 +300,25 @@ class GroupVersionMixin:
     group_id: Any
 
     version: Mapped[int] = mapped_column(sa.Integer)
+
+
+class LogKind(StrEnum):
+    """What an entry of the log is, roughly: what the page filters by, and what is counted."""
+
+    #: A user was written through SCIM.
+    USER = "user"
+    #: A user was deactivated or deleted through SCIM; what the brake counts.
+    USER_LEFT = "user_left"
+    #: A group was written through SCIM.
+    GROUP = "group"
+    #: A request of a provisioning client was refused.
+    ERROR = "error"
+    #: Somebody came in through Microsoft, or with a break-glass password.
+    SIGN_IN = "sign_in"
+    #: Somebody did not.
+    SIGN_IN_ERROR = "sign_in_error"
+    #: Somebody, or the time, changed what holds for the account.
+    SETTING = "setting"
 
 
 class LogEntryMixin:
@@ -288,23 +332,44 @@ class LogEntryMixin:
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=now)
     #: What happened, as ``user.updated``; the list is :class:`.log.Event`.
     event: Mapped[str] = mapped_column(sa.String(40))
+    kind: Mapped[str] = mapped_column(sa.String(15), default=LogKind.SETTING)
     #: Who did it: a token by name and fingerprint, or a person.
     actor: Mapped[str] = mapped_column(sa.String(255), default="")
+    #: The fingerprint of the token or workload identity, where one did it.
+    fingerprint: Mapped[str | None] = mapped_column(sa.String(6))
     method: Mapped[str | None] = mapped_column(sa.String(10))
+    #: Below the provisioning URL; what a filter compares with is left out.
+    address: Mapped[str | None] = mapped_column(sa.String(500))
     resource_type: Mapped[str | None] = mapped_column(sa.String(20))
     resource_id: Mapped[str | None] = mapped_column(sa.String(255))
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     scim_type: Mapped[str | None] = mapped_column(sa.String(20))
     detail: Mapped[str | None] = mapped_column(sa.Text)
-    #: Names of the attributes that were written; never their values.
+    #: Of the HTTP request, as its answer's ``X-Request-Id`` has it.
+    request_id: Mapped[str | None] = mapped_column(sa.String(36))
+    #: What Microsoft Entra calls the same request (its header ``ADSCIMVersion``).
+    correlation_id: Mapped[str | None] = mapped_column(sa.String(255))
+    #: How many milliseconds the request took up to here.
+    duration: Mapped[int | None] = mapped_column(sa.Integer)
+    #: Names of the attributes that were written.
     paths: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
     #: Names of the attributes that were sent and that this host does not keep.
     ignored: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    #: Before and after by name of the attribute, as ``H5MAG_SCIM_LOG_VALUES`` lets them be
+    #: seen; empty where values are switched off.
+    changes: Mapped[dict[str, list[Any]]] = mapped_column(sa.JSON, default=dict)
+    #: The body of the request, the same way.
+    body: Mapped[str | None] = mapped_column(sa.Text)
 
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        return (sa.Index(None, "account_id", "id"),)
+        # The newest first, whatever is looked for: all of it, one kind, or one resource.
+        return (
+            sa.Index("ix_scim_log_at", "account_id", "at", "id"),
+            sa.Index("ix_scim_log_kind", "account_id", "kind", "at", "id"),
+            sa.Index("ix_scim_log_resource", "account_id", "resource_id", "at", "id"),
+        )
 
 
 @dataclass(frozen=True)
@@ -318,6 +383,7 @@ class Records:
     UserLink: type[UserLinkMixin]
     BreakGlass: type[BreakGlassMixin]
     AccountState: type[AccountStateMixin]
+    Warning: type[WarningMixin]
     GroupVersion: type[GroupVersionMixin]
     LogEntry: type[LogEntryMixin]
 
@@ -456,6 +522,9 @@ def declare(db: Any, *, account: type[Any], user: type[Any], group: type[Any]) -
             "scim_account",
             AccountStateMixin,
             account_id=of_account(primary_key=True),
+        ),
+        Warning=model(
+            "SCIMWarning", "scim_warning", WarningMixin, account_id=of_account(primary_key=True)
         ),
         GroupVersion=model(
             "SCIMGroup",

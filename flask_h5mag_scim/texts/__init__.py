@@ -15,14 +15,30 @@ from markupsafe import Markup, escape
 
 from . import (
     activity,
+    danger,
+    explanations,
+    guide,
+    managed,
     page,
+    shell,
+    sign_in,
     single_sign_on,
+    status,
+    warnings,
 )
 
 _PARTS: tuple[Mapping[str, str], ...] = (
-    page.TEXTS,
-    single_sign_on.TEXTS,
     activity.TEXTS,
+    danger.TEXTS,
+    explanations.TEXTS,
+    guide.TEXTS,
+    managed.TEXTS,
+    page.TEXTS,
+    shell.TEXTS,
+    sign_in.TEXTS,
+    single_sign_on.TEXTS,
+    status.TEXTS,
+    warnings.TEXTS,
 )
 
 #: All of them, by key.

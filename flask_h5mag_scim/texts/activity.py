@@ -58,4 +58,11 @@ TEXTS = {
     "event.sso.reencrypted": "Encrypted the app registration’s secret with a new key",
     "event.sso.linked": "Linked a user to a person at Microsoft",
     "event.sso.unlinked": "Ended a user’s link to a person at Microsoft",
+    "event.provisioning.paused": "Paused provisioning",
+    "event.provisioning.resumed": "Resumed provisioning",
+    "event.provisioning.disconnected": "Disconnected Microsoft Entra",
+    "event.brake.engaged": "The mass-deactivation brake engaged",
+    "event.brake.released": "Released the mass-deactivation brake",
+    "event.warning.told": "Warned the admins",
+    "event.log.exported": "Exported the log",
 }

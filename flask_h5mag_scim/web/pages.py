@@ -12,14 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import (
-    Blueprint,
     Flask,
-    Response,
     abort,
-    current_app,
-    make_response,
-    redirect,
-    render_template,
     request,
     session,
     url_for,
@@ -38,7 +32,7 @@ from ..records.models import (
     now,
 )
 from ..state import State, get_app, get_state
-from ..texts import TEXTS, Done, ago, ahead, say, say_done, say_html, span
+from ..texts import TEXTS, Done, ago, ahead, say, span
 from . import (
     access_tokens,
     directory,
@@ -52,11 +46,8 @@ from . import (
     sessions,
     sso_settings,
 )
+from .frame import blueprint, check_writer, done_before, render, require_writer, to_page
 from .sso_settings import SSOForm
-
-blueprint = Blueprint(
-    "h5mag_scim_pages", __name__, template_folder="../templates", static_folder="../static"
-)
 
 #: How long before its end a token is warned about.
 WARNING = timedelta(days=30)
@@ -66,9 +57,8 @@ USUAL_CYCLE = timedelta(hours=1)
 SHOWN = 20
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
-#: Session keys: the nonces of forms that were used, and what to say on the next page.
+#: Session key: the nonces of forms that were used.
 _USED = "_h5mag_scim_used"
-_DONE = "_h5mag_scim_done"
 
 
 def register(app: Flask, state: State) -> None:
@@ -109,12 +99,6 @@ class Answer:
     status: int = 200
 
 
-@blueprint.after_request
-def _secure(response: Response) -> Response:
-    is_static = request.endpoint == f"{blueprint.name}.static"
-    return response if is_static else forms.secure_headers(response)
-
-
 # -- what the routes do ------------------------------------------------------------------
 
 
@@ -124,7 +108,7 @@ def index() -> BaseResponse:
     account = forms.require_manager()
     _settle(account)
     registration.notice(account)
-    return _page(account, Answer(done=session.pop(_DONE, [])))
+    return _page(account, Answer(done=done_before()))
 
 
 @blueprint.get("/generate")
@@ -134,16 +118,16 @@ def index() -> BaseResponse:
 @blueprint.get("/sign-out-everywhere")
 def back() -> BaseResponse:
     """Where a form was posted to, typed or reloaded: the page."""
-    return _to_page()
+    return to_page()
 
 
 @blueprint.post("/generate")
 def generate() -> BaseResponse:
     """Make a draft and show its text, here and never again."""
-    account = _require_writer()
+    account = require_writer()
     forms.require_recent_login()
     if not _first_use(request.form.get("nonce", "")):
-        return _to_page()
+        return to_page()
     state = get_state()
     records, key = state.scim.records, state.scim.account_key(account)
     if len(tokens.active(state.session, records, key)) >= tokens.MAX_ACTIVE:
@@ -164,10 +148,10 @@ def save() -> BaseResponse:
 
     Neither waits for the other: what is wrong with one is said, and the other is saved.
     """
-    _check_writer()  # before Microsoft is asked about a domain for them
+    check_writer()  # before Microsoft is asked about a domain for them
     sent = SSOForm.sent()
     found = sso_settings.Found() if sent is None else sso_settings.find_directory(sent)
-    account = _require_writer()
+    account = require_writer()
     state = get_state()
     _settle(account, is_locked=True)
     answer = Answer(sso=sent, status=422)
@@ -198,14 +182,14 @@ def save() -> BaseResponse:
         forms.require_recent_login()
     if answer.problems:
         return _page(account, answer)
-    return _to_page(*(answer.done or ["nothing"]))
+    return to_page(*(answer.done or ["nothing"]))
 
 
 @blueprint.post("/keep")
 def keep() -> BaseResponse:
     """Let *Require* stay that is on trial: for an admin who came in through Microsoft, which
     shows that one can."""
-    account = _require_writer()
+    account = require_writer()
     state = get_state()
     row = _settle(account, is_locked=True)
     forms.require_recent_login()
@@ -213,23 +197,23 @@ def keep() -> BaseResponse:
         return _page(account, Answer(problems={"mode": say("trial.keep.refused")}, status=403))
     by = forms.actor()
     if row is None or not providers.keep(state.session, state.scim.records, row, by=by):
-        return _to_page("trial-over")
+        return to_page("trial-over")
     forms.log_event(account, log.Event.SSO_TRIAL_KEPT)
     state.session.commit()
-    return _to_page("trial-kept")
+    return to_page("trial-kept")
 
 
 @blueprint.post("/discard")
 def discard() -> BaseResponse:
     """Forget the draft."""
-    account = _require_writer()
+    account = require_writer()
     state = get_state()
     key = state.scim.account_key(account)
     if not tokens.discard_drafts(state.session, state.scim.records, key):
-        return _to_page()
+        return to_page()
     forms.log_event(account, log.Event.TOKEN_DISCARDED)
     state.session.commit()
-    return _to_page("discarded")
+    return to_page("discarded")
 
 
 @blueprint.get("/tokens/<uuid:token_id>/revoke")
@@ -238,18 +222,18 @@ def ask_revoke(token_id: uuid.UUID) -> BaseResponse:
     account = forms.require_manager()
     token = _saved_token(account, token_id)
     if token.state(now()) is not TokenState.ACTIVE:
-        return _to_page()
+        return to_page()
     return _revoke_page(account, token)
 
 
 @blueprint.post("/tokens/<uuid:token_id>/revoke")
 def revoke(token_id: uuid.UUID) -> BaseResponse:
     """Close the door for one token. The only one in use asks for its fingerprint."""
-    account = _require_writer()
+    account = require_writer()
     forms.require_recent_login(f"{blueprint.name}.ask_revoke", token_id=token_id)
     token = _saved_token(account, token_id)
     if token.state(now()) is not TokenState.ACTIVE:
-        return _to_page()
+        return to_page()
     typed = request.form.get("fingerprint", "").strip().lower()
     if not _others(account, token) and typed != token.fingerprint:
         return _revoke_page(account, token, typed=typed)
@@ -258,40 +242,23 @@ def revoke(token_id: uuid.UUID) -> BaseResponse:
     state = get_state()
     state.session.commit()
     signals.tell(signals.token_revoked, get_app(), account=account, token=token)
-    return _to_page("revoked")
+    return to_page("revoked")
 
 
 @blueprint.post("/sign-out-everywhere")
 def sign_out_everywhere() -> BaseResponse:
     """End every session of the account's people but this one."""
-    account = _require_writer()
+    account = require_writer()
     forms.require_recent_login()
     state = get_state()
     accounts.end_sessions(state.session, state.scim.records, state.scim.account_key(account))
     sessions.keep()
     forms.log_event(account, log.Event.SESSIONS_ENDED)
     state.session.commit()
-    return _to_page("signed-out-everywhere")
+    return to_page("signed-out-everywhere")
 
 
 # -- their steps -------------------------------------------------------------------------
-
-
-def _check_writer() -> Any:
-    """The account, when this request may change it."""
-    account = forms.require_manager()
-    state = get_state()
-    if not state.scim.is_licensed(account):
-        abort(403, description=say("refused.licence", email=state.config.support_email))
-    forms.check_csrf()
-    return account
-
-
-def _require_writer() -> Any:
-    """The account, when this request may change it; no other changes it meanwhile."""
-    account = _check_writer()
-    forms.lock(account)
-    return account
 
 
 def _settle(account: Any, *, is_locked: bool = False) -> IdentityProviderMixin | None:
@@ -305,12 +272,6 @@ def _settle(account: Any, *, is_locked: bool = False) -> IdentityProviderMixin |
     if require.settle(row, account) and is_locked:
         forms.lock(account)
     return row
-
-
-def _to_page(*done: Done) -> BaseResponse:
-    if done:
-        session[_DONE] = list(done)
-    return redirect(url_for(forms.PAGE), 303)
 
 
 def _first_use(nonce: str) -> bool:
@@ -534,14 +495,12 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     for resource in (scim.user, scim.group):
         ids = {e.resource_id for e in entries if e.resource_id and e.resource_type == resource.name}
         names[resource.name] = resource.names(state.session, key, ids)
-    return _render(
+    return render(
         "provisioning.html",
         account,
         status=answer.status,
         problems=answer.problems,
-        done=[say_done(done) for done in answer.done],
-        signed_in_again=forms.returned_from_login(),
-        recent_login=forms.login_is_recent(),
+        done=answer.done,
         at=at,
         held=held,
         pill=held.status(at),
@@ -592,39 +551,13 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     )
 
 
-def _account_url() -> str | None:
-    """The host's page above this one, when it has one."""
-    parent = get_state().config.page_url_prefix.rpartition("/")[0]
-    adapter = current_app.create_url_adapter(request)
-    if not parent or adapter is None or not adapter.test(parent, "GET"):
-        return None
-    return f"{request.script_root}{parent}"
-
-
 def _revoke_page(account: Any, token: TokenMixin, *, typed: str | None = None) -> BaseResponse:
     """The question before a token is revoked; again, when ``typed`` was wrong."""
-    return _render(
+    return render(
         "revoke.html",
         account,
         status=200 if typed is None else 422,
         token=token,
         others=_others(account, token),
         typed=typed,
-        signed_in_again=forms.returned_from_login(),
-        recent_login=forms.login_is_recent(),
     )
-
-
-def _render(template: str, account: Any, *, status: int, **values: Any) -> BaseResponse:
-    state = get_state()
-    page = render_template(
-        f"h5mag_scim/{template}",
-        layout=state.config.layout,
-        say=say_html,
-        account_url=_account_url(),
-        scim_csrf=forms.csrf_token(),
-        licensed=state.scim.is_licensed(account),
-        support_email=state.config.support_email,
-        **values,
-    )
-    return make_response(page, status)

@@ -1,0 +1,5 @@
+"""What a host's own forms say of people whom Microsoft Entra manages."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {}
