@@ -8,6 +8,7 @@ from pathlib import Path
 from flask_h5mag_scim import texts
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import TokenState
+from flask_h5mag_scim.records.tokens import TokenProblem
 
 PACKAGE = Path(texts.__file__).parent.parent
 
@@ -28,6 +29,7 @@ COMPUTED = {
     "trial",
     "activity",
     "attributes",
+    "token_problem",
 }
 
 
@@ -45,6 +47,8 @@ def test_every_text_is_in_the_catalogue_and_every_text_there_is_used() -> None:
         assert f"event.{event}" in texts.TEXTS
     for state in TokenState:
         assert state is TokenState.DRAFT or f"tokens.{state}" in texts.TEXTS
+    for problem in TokenProblem:
+        assert f"token_problem.{problem}" in texts.TEXTS
     own = (PACKAGE / "texts" / "__init__.py").read_text()
     unused = {
         key

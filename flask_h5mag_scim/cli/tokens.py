@@ -13,6 +13,7 @@ from ..records import log, tokens
 from ..records.log import Event
 from ..records.models import TokenState, now
 from ..state import State, get_app
+from ..texts import say
 from .shell import OPERATOR, for_account, show, time_text
 
 group = AppGroup("token", help="The bearer tokens that Microsoft Entra uses.")
@@ -48,7 +49,7 @@ def token_create(state: State, account: Any, account_id: Any, name: str, days: i
         )
     except tokens.TokenError as error:
         session.rollback()
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(say(f"token_problem.{error.problem}")) from error
     log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=token.called)
     session.commit()
     signals.tell(signals.token_issued, get_app(), account=account, token=token)

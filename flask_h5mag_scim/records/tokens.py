@@ -13,6 +13,7 @@ import uuid
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,11 +41,25 @@ MAX_ACTIVE = 2
 USE_INTERVAL = timedelta(minutes=1)
 
 
+class TokenProblem(StrEnum):
+    """Why a token cannot be saved."""
+
+    SAVED = "saved"
+    #: Generated too long ago.
+    LATE = "late"
+    #: Two are active already.
+    FULL = "full"
+
+
 class TokenError(ValueError):
     """A step that this token, or this account's other tokens, do not allow.
 
-    The message is a sentence for the admin.
+    :param problem: which; in words it is ``token_problem.…`` of the catalogue.
     """
+
+    def __init__(self, problem: TokenProblem) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -204,17 +219,11 @@ def activate(
     """
     at = now()
     if token.activated_at is not None:
-        raise TokenError("This token is saved already.")
+        raise TokenError(TokenProblem.SAVED)
     if token.state(at) is not TokenState.DRAFT:
-        raise TokenError(
-            "This token was generated more than an hour ago and was never saved. "
-            "Click Generate Token again."
-        )
+        raise TokenError(TokenProblem.LATE)
     if len(active(session, records, token.account_id)) >= MAX_ACTIVE:
-        raise TokenError(
-            "Two tokens are active already. Revoke the one that Microsoft Entra no longer "
-            "uses, then save this one."
-        )
+        raise TokenError(TokenProblem.FULL)
     token.name = name[:80]
     token.activated_at = at
     token.expires_at = expires_at

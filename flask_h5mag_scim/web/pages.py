@@ -324,7 +324,7 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     try:
         tokens.activate(state.session, state.scim.records, token, name=name, expires_at=expires_at)
     except tokens.TokenError as error:
-        answer.problems["token"] = str(error)
+        answer.problems["token"] = say(f"token_problem.{error.problem}")
         return False
     forms.log_event(account, log.Event.TOKEN_SAVED, detail=token.called)
     answer.done.append("token")

@@ -109,7 +109,7 @@ def test_two_may_be_active_and_a_third_is_refused(account: Any) -> None:
     first, _ = active(account, "first")
     active(account, "second")
     third, _ = issue(account)
-    with pytest.raises(TokenError, match="Two tokens are active already"):
+    with pytest.raises(TokenError, match="full"):
         tokens.activate(db.session, records, third, name="third", expires_at=None)
     assert third.activated_at is None
     tokens.revoke(first)
@@ -138,10 +138,10 @@ def test_tokens_that_ended_or_belong_to_others_do_not_count(account: Any) -> Non
 def test_a_draft_is_saved_once_and_within_the_hour(account: Any) -> None:
     """A page that stayed open must not activate what somebody forgot."""
     old, _ = issue(account, age=DRAFT_LIFETIME + timedelta(seconds=1))
-    with pytest.raises(TokenError, match="more than an hour ago"):
+    with pytest.raises(TokenError, match="late"):
         tokens.activate(db.session, records, old, name="x", expires_at=None)
     token, _ = active(account)
-    with pytest.raises(TokenError, match="saved already"):
+    with pytest.raises(TokenError, match="saved"):
         tokens.activate(db.session, records, token, name="x", expires_at=None)
 
 
