@@ -11,9 +11,8 @@ from flask.cli import with_appcontext
 
 from .. import config as configuration
 from ..records import locks
+from ..records.tokens import OPERATOR as OPERATOR
 from ..state import State, get_state
-
-OPERATOR = "operator (shell)"
 
 
 def for_account(command: Callable[..., None]) -> Callable[..., None]:

@@ -34,6 +34,9 @@ _RANDOM_BYTES = 32
 _CHECKSUM_LENGTH = 6
 LENGTH = len(PREFIX) + 43 + _CHECKSUM_LENGTH
 
+#: Who made what was made in the shell.
+OPERATOR = "operator (shell)"
+
 #: Two, so that a customer can change the token in Entra without a gap.
 MAX_ACTIVE = 2
 
@@ -228,7 +231,7 @@ def activate(
     token.activated_at = at
     token.expires_at = expires_at
     # A try before Save was refused; it is no use of this token.
-    token.last_used_at = token.last_used_ip = None
+    token.first_used_at = token.last_used_at = token.last_used_ip = None
 
 
 def revoke(token: TokenMixin) -> None:
@@ -286,7 +289,11 @@ def touch(session: Session, records: Records, token: Verified, address: str | No
     session.execute(
         sa.update(model)
         .where(model.id == token.id)
-        .values(last_used_at=at, last_used_ip=(address or "")[:45] or None)
+        .values(
+            first_used_at=sa.func.coalesce(model.first_used_at, at),
+            last_used_at=at,
+            last_used_ip=(address or "")[:45] or None,
+        )
         .execution_options(synchronize_session=False)
     )
     return True
