@@ -30,6 +30,10 @@ COMPUTED = {
     "activity",
     "attributes",
     "token_problem",
+    "sign_in",
+    "test_hint",
+    "aadsts",
+    "nobody",
 }
 
 

@@ -358,7 +358,7 @@ def test_result() -> ResponseReturnValue:
         scim_csrf=forms.csrf_token(),
         result=result,
         hint=_hint(result),
-        nobody=refusals.NOBODY.get(result.get("nobody", "")),
+        nobody=refusals.nobody(result.get("nobody")),
         me=None if me is None else forms.actor(),
         obstacle=obstacle,
         recent_login=forms.login_is_recent(),
@@ -787,24 +787,21 @@ def _page(
 ) -> tuple[str, int]:
     """The page on which a sign-in ends that did not succeed."""
     config = get_state().config
-    message = refusals.MESSAGES[refusals.MESSAGE_OF.get(reason, reason)]
-    again = public_id is not None and message.can_try_again
     found = None if public_id is None else by_public_id(public_id)
     is_required = found is not None and modes.serving(*found) is Mode.REQUIRE
-    other_way = refusals.BREAK_GLASS if is_required else refusals.PASSWORD
+    message = refusals.message(reason, email=config.support_email, requires_microsoft=is_required)
+    again_url = None
+    if public_id is not None and message.again is not None:
+        again_url = url_for(f"{blueprint.name}.login", public_id=public_id, again=1, next=next)
     body = render_template(
         "h5mag_scim/sso_message.html",
         layout=config.layout,
-        title=message.title,
-        text=message.text.format(email=config.support_email, until_then=other_way.until_then),
+        say=say_html,
+        message=message,
         reference=reference,
         number=number,
-        again=message.again,
-        again_url=url_for(f"{blueprint.name}.login", public_id=public_id, again=1, next=next)
-        if again
-        else None,
+        again_url=again_url,
         password_url=_url(config.login_endpoint, password=1, next=next),
-        password_words=other_way.link,
         home_url=f"{request.script_root}/" if current_user.is_authenticated else None,
     )
     return body, status or refusals.STATUS.get(reason, 403)
@@ -813,5 +810,9 @@ def _page(
 def _hint(result: Mapping[str, Any]) -> str | None:
     if result["passed"]:
         return None
-    hint = refusals.hint(result["reason"], result["number"], is_own=result.get("own", False))
-    return hint.format(redirect_uri=oidc.redirect_uri(get_state()))
+    return refusals.hint(
+        result["reason"],
+        result["number"],
+        is_own=result.get("own", False),
+        redirect_uri=oidc.redirect_uri(get_state()),
+    )

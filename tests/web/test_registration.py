@@ -27,6 +27,7 @@ from flask_h5mag_scim import sso_secret_expiring
 from flask_h5mag_scim.records import locks, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState, now
 from flask_h5mag_scim.records.vault import Vault
+from flask_h5mag_scim.texts import TEXTS
 from flask_h5mag_scim.web import directory, refusals
 from flask_h5mag_scim.web.sessions import Stamp
 from flask_h5mag_scim.web.sso_settings import SSOForm
@@ -824,13 +825,20 @@ NUMBERS = """50011 900971 70004 700016 70001 90002 90038 7000215 70002 7000222 7
 
 def test_every_number_has_its_hint() -> None:
     """Those that Microsoft's road can end with; other words for who can repair the secret."""
-    assert set(refusals.AADSTS_HINTS) == set(NUMBERS.split())
-    assert set(refusals.OWN_AADSTS_HINTS) <= set(refusals.AADSTS_HINTS)
+    assert set(refusals.AADSTS) == set(NUMBERS.split())
+
+    def hint(reason: str, number: str | None, *, is_own: bool) -> str:
+        address = "https://h5mag.example/sso/callback"
+        return refusals.hint(reason, number, is_own=is_own, redirect_uri=address)
+
+    for number in NUMBERS.split():
+        assert "{" not in hint("provider", number, is_own=False)
+    assert "https://h5mag.example/sso/callback" in hint("provider", "50011", is_own=True)
     for number in ("7000215", "7000222", "700025", "700027"):
-        assert "H5mag" in refusals.hint("client", number, is_own=False)
-        assert "Only H5mag" not in refusals.hint("own_client", number, is_own=True)
-    assert "Value" in refusals.hint("own_client", "7000215", is_own=True)
-    assert refusals.hint("own_client", None, is_own=True) == refusals.HINTS["own_client"]
+        assert "H5mag" in hint("client", number, is_own=False)
+        assert "Only H5mag" not in hint("own_client", number, is_own=True)
+    assert "Value" in hint("own_client", "7000215", is_own=True)
+    assert hint("own_client", None, is_own=True) == TEXTS["test_hint.own_client"]
 
 
 def test_the_hosts_own_secret_is_not_the_customers(

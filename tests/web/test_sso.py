@@ -30,6 +30,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import sso_refused, sso_signed_in
 from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
+from flask_h5mag_scim.texts import TEXTS
 from flask_h5mag_scim.web import directory, oidc, people, refusals, sso
 
 from ..conftest import both_databases
@@ -1570,9 +1571,11 @@ def test_every_reason_has_its_words() -> None:
     }
     assert {"state", "tenant", "discovery", "keys_unavailable", "client", "busy"} <= found
     for reason in found:
-        assert refusals.MESSAGE_OF.get(reason, reason) in refusals.MESSAGES, reason
-    without_test = {"state", "test_session", "off", "circles", *refusals.NOBODY}
-    assert found - without_test <= set(refusals.HINTS)
+        said = refusals.message(reason, email="help@h5mag.example", requires_microsoft=False)
+        assert "{" not in said.text, reason
+    nobody = {key.removeprefix("nobody.") for key in TEXTS if key.startswith("nobody.")}
+    for reason in found - {"state", "test_session", "off", "circles", *nobody}:
+        assert refusals.hint(reason, None, is_own=False, redirect_uri="https://h5mag.example")
     assert set(refusals.STATUS) <= found
 
 
