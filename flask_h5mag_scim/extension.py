@@ -41,6 +41,10 @@ def _never(user: Any) -> bool:
     return False
 
 
+def _unsent(account: Any, subject: str, text: str) -> None:
+    """For a host that listens to the signals, or to nothing."""
+
+
 class H5magSCIM:
     """Provisioning and single sign-on for one host.
 
@@ -66,6 +70,11 @@ class H5magSCIM:
     :param second_factor: called by :meth:`password_allowed` with a break-glass owner of an
         account that requires Microsoft: whether they have just shown a second factor of the
         host's. Without it no account can require Microsoft.
+    :param mail_admins: called with an account, a subject and a text in plain words, when the
+        account's admins should hear of something: a token or secret that ends soon, Microsoft
+        Entra that stays away or fails, the mass-deactivation brake. Sends both to whoever the
+        host takes for the admins; after the commit and once for each cause. What it raises is
+        logged. It may run within a request of Microsoft Entra's: queue the mail.
     :raises TypeError: when a model does not fit.
     :raises ValueError: when the attribute map is wrong; the message says which row.
 
@@ -87,6 +96,7 @@ class H5magSCIM:
         can_adopt: Callable[[Any, Any], bool] = _always,
         is_protected: Callable[[Any], bool] = _never,
         second_factor: Callable[[Any], bool] | None = None,
+        mail_admins: Callable[[Any, str, str], object] | None = None,
     ) -> None:
         self.db = db
         self.account = account
@@ -102,6 +112,7 @@ class H5magSCIM:
         #: requires Microsoft, so that none can.
         self.knows_second_factor = second_factor is not None
         self.second_factor = _never if second_factor is None else second_factor
+        self.mail_admins = _unsent if mail_admins is None else mail_admins
         for name in (
             "current_account",
             "find_account",
@@ -110,6 +121,7 @@ class H5magSCIM:
             "can_adopt",
             "is_protected",
             "second_factor",
+            "mail_admins",
         ):
             if not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function.")

@@ -54,6 +54,23 @@ sso_refused = _signals.signal("sso-refused")
 #: when nobody entered it, and ``days``, how many whole ones are left.
 sso_secret_expiring = _signals.signal("sso-secret-expiring")
 
+#: A bearer token of an account ends soon, or has ended and left Microsoft Entra without one:
+#: mail its admins. Sent once each at 30, 14 and 3 days and at the end, for the newest token and
+#: the one in use. Carries ``token``, ``expires_at`` and ``days``, how many whole ones are left.
+token_expiring = _signals.signal("token-expiring")
+
+#: Microsoft Entra has not come for longer than it usually stays away. Sent once for each such
+#: silence. Carries ``last_request_at``.
+provisioning_quiet = _signals.signal("provisioning-quiet")
+
+#: Many of Microsoft Entra's requests were refused. Sent once, and again when it had become
+#: better in between. Carries ``failures``, how many within the last 24 hours.
+provisioning_failing = _signals.signal("provisioning-failing")
+
+#: The mass-deactivation brake of an account engaged: no more users are deactivated or deleted
+#: through SCIM until an admin releases it. Sent once. Carries ``engaged_at``.
+brake_engaged = _signals.signal("brake-engaged")
+
 #: A break-glass owner came in with a password while the account requires Microsoft: what
 #: every other admin should hear of at once. Carries ``user``.
 break_glass_used = _signals.signal("break-glass-used")
