@@ -63,7 +63,8 @@ def find(
     any more."""
     Credential = records.FederatedCredential
     found = session.execute(
-        records.with_account(Credential)
+        records.credential(CredentialKind.FEDERATED)
+        .add_columns(Credential)
         .where(
             Credential.tenant_id == tenant_id,
             Credential.subject == subject,
@@ -72,7 +73,7 @@ def find(
         .order_by(Credential.revoked_at.is_not(None), Credential.revoked_at.desc())
         .limit(1)
     ).one_or_none()
-    return None if found is None else (found[0], tokens.verified(CredentialKind.FEDERATED, *found))
+    return None if found is None else (found[-1], tokens.verified(CredentialKind.FEDERATED, found))
 
 
 def listed(session: Session, records: Records, account_id: Any) -> list[FederatedCredentialMixin]:

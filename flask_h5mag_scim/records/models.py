@@ -86,6 +86,24 @@ class CredentialMixin:
         return f"{self.name} ({self.fingerprint})" if self.name else self.fingerprint
 
 
+def state_at(
+    at: datetime,
+    *,
+    created_at: datetime,
+    activated_at: datetime | None,
+    expires_at: datetime | None,
+    revoked_at: datetime | None,
+) -> TokenState:
+    """The state of a credential at the time ``at``. A draft too old to save is expired."""
+    if revoked_at is not None:
+        return TokenState.REVOKED
+    if activated_at is None:
+        return TokenState.DRAFT if at < created_at + DRAFT_LIFETIME else TokenState.EXPIRED
+    if expires_at is not None and at >= expires_at:
+        return TokenState.EXPIRED
+    return TokenState.ACTIVE
+
+
 class TokenMixin(CredentialMixin):
     """A bearer token of one account. The text itself is never stored."""
 
@@ -100,14 +118,14 @@ class TokenMixin(CredentialMixin):
         return self.created_at + DRAFT_LIFETIME
 
     def state(self, at: datetime) -> TokenState:
-        """The token's state at the time ``at``. A draft too old to save is expired."""
-        if self.revoked_at is not None:
-            return TokenState.REVOKED
-        if self.activated_at is None:
-            return TokenState.DRAFT if at < self.draft_expires_at else TokenState.EXPIRED
-        if self.expires_at is not None and at >= self.expires_at:
-            return TokenState.EXPIRED
-        return TokenState.ACTIVE
+        """The token's state at the time ``at``; see :func:`state_at`."""
+        return state_at(
+            at,
+            created_at=self.created_at,
+            activated_at=self.activated_at,
+            expires_at=self.expires_at,
+            revoked_at=self.revoked_at,
+        )
 
 
 class FederatedCredentialMixin(CredentialMixin):
@@ -389,20 +407,50 @@ class Records:
 
     @cached_property
     def token_by_hash(self) -> sa.Select[Any]:
-        """A token and its account by the token's hash: built once, because rebuilding it for
-        each request would cost more than the query."""
-        return self.with_account(self.Token).where(
+        """A token by its hash, as :meth:`credential` has it: built once, because rebuilding it
+        for each request would cost more than the query."""
+        return self.credential(CredentialKind.TOKEN).where(
             self.Token.hash == sa.bindparam("scim_token_hash")
         )
 
     @cached_property
     def credential_by_id(self) -> Mapping[CredentialKind, sa.Select[Any]]:
-        """A credential and its account by the credential's id, for each kind; built once
-        like :attr:`token_by_hash`."""
+        """A credential by its id, as :meth:`credential` has it, for each kind; built once like
+        :attr:`token_by_hash`."""
         return {
-            kind: self.with_account(model).where(model.id == sa.bindparam("scim_credential_id"))
+            kind: self.credential(kind).where(model.id == sa.bindparam("scim_credential_id"))
             for kind, model in self.credentials.items()
         }
+
+    def credential(self, kind: CredentialKind) -> sa.Select[Any]:
+        """Credentials of a kind with all that decides whether they open their account now:
+        what :func:`.tokens.verified` reads.
+
+        Columns rather than an entity, which every request would have to build; the account is
+        one, for the host's own questions about it.
+        """
+        model: Any = self.credentials[kind]
+        AccountState = self.AccountState
+        is_token = kind is CredentialKind.TOKEN
+        return (
+            self.with_account(model)
+            .outerjoin(AccountState, AccountState.account_id == model.account_id)
+            .with_only_columns(
+                self.account,
+                AccountState.paused_at,
+                AccountState.paused_by,
+                model.id,
+                model.name,
+                model.fingerprint,
+                model.last_used_at,
+                model.created_at,
+                # Trust is good as soon as it is there, and has no end of its own.
+                model.activated_at if is_token else model.created_at,
+                model.expires_at if is_token else sa.null(),
+                model.revoked_at,
+                maintain_column_froms=True,
+            )
+        )
 
     @cached_property
     def credentials(self) -> Mapping[CredentialKind, type[TokenMixin | FederatedCredentialMixin]]:

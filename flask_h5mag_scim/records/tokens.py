@@ -11,6 +11,7 @@ import hashlib
 import secrets
 import uuid
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,14 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .models import (
-    CredentialKind,
-    FederatedCredentialMixin,
-    Records,
-    TokenMixin,
-    TokenState,
-    now,
-)
+from .models import CredentialKind, Records, TokenMixin, TokenState, now, state_at
 
 #: Recognisable, so that secret scanners can find a token that was published.
 PREFIX = "h5mag_scim_"
@@ -77,6 +71,9 @@ class Verified:
     state: TokenState
     expires_at: datetime | None
     last_used_at: datetime | None
+    #: Since when, and by whom, provisioning of the account is paused.
+    paused_at: datetime | None
+    paused_by: str
 
 
 def _checksum(body: str) -> str:
@@ -252,7 +249,7 @@ def verify(session: Session, records: Records, text: str) -> Verified | None:
     found = session.execute(records.token_by_hash, parameters).one_or_none()
     if found is None:
         return None
-    return verified(CredentialKind.TOKEN, *found)
+    return verified(CredentialKind.TOKEN, found)
 
 
 def by_id(
@@ -261,22 +258,42 @@ def by_id(
     """The credential with this id and its account, in one look-up by primary key."""
     parameters = {"scim_credential_id": credential_id}
     found = session.execute(records.credential_by_id[kind], parameters).one_or_none()
-    return None if found is None else verified(kind, *found)
+    return None if found is None else verified(kind, found)
 
 
-def verified(
-    kind: CredentialKind, credential: TokenMixin | FederatedCredentialMixin, owner: Any
-) -> Verified:
-    """What a credential's row says of it now."""
+def verified(kind: CredentialKind, row: Sequence[Any]) -> Verified:
+    """What a row of :meth:`.Records.credential` says of a credential now."""
+    (
+        account,
+        paused_at,
+        paused_by,
+        id,
+        name,
+        fingerprint,
+        last_used_at,
+        created_at,
+        activated_at,
+        expires_at,
+        revoked_at,
+        *_,
+    ) = row
     return Verified(
         kind=kind,
-        id=credential.id,
-        account=owner,
-        name=credential.name,
-        fingerprint=credential.fingerprint,
-        state=credential.state(now()),
-        expires_at=credential.expires_at if isinstance(credential, TokenMixin) else None,
-        last_used_at=credential.last_used_at,
+        id=id,
+        account=account,
+        name=name,
+        fingerprint=fingerprint,
+        state=state_at(
+            now(),
+            created_at=created_at,
+            activated_at=activated_at,
+            expires_at=expires_at,
+            revoked_at=revoked_at,
+        ),
+        expires_at=expires_at,
+        last_used_at=last_used_at,
+        paused_at=paused_at,
+        paused_by=paused_by or "",
     )
 
 
