@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,16 +23,16 @@ from ..records import accounts, federation, log, providers, tokens
 from ..records.models import (
     FederatedCredentialMixin,
     IdentityProviderMixin,
-    LogEntryMixin,
     Mode,
     TokenMixin,
     TokenState,
     now,
 )
 from ..state import State, get_app, get_state
-from ..texts import TEXTS, Done, ago, ahead, say, span
+from ..texts import Done, ago, ahead, say, span
 from . import (
     access_tokens,
+    activity,
     directory,
     forms,
     modes,
@@ -53,7 +51,7 @@ from .sso_settings import SSOForm
 WARNING = timedelta(days=30)
 #: Microsoft Entra's cycle of 40 minutes, and some patience.
 USUAL_CYCLE = timedelta(hours=1)
-#: How many entries of the log the page shows, and how many tokens that are out of use.
+#: How many tokens that are out of use the page shows.
 SHOWN = 20
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -437,44 +435,6 @@ def _status(tone: str, key: str, **values: str) -> Status:
     return Status(tone, say(f"status.{key}", **values), say(f"status.{key}.why", **values))
 
 
-@dataclass(frozen=True)
-class Activity:
-    """One entry of the log in words."""
-
-    at: datetime
-    what: str
-    notes: Sequence[str]
-    refused: bool
-    result: str
-    by: str
-
-    @classmethod
-    def of(cls, entry: LogEntryMixin, called: str | None) -> Activity:
-        """``entry`` in words. The log has names of attributes only; what the user or group is
-        called now (``called``) was looked up for the page.
-        """
-        refused = entry.event.endswith(".refused") or (entry.status or 0) >= 400
-        what = TEXTS.get(f"event.{entry.event}", entry.event)
-        if entry.event == log.Event.REFUSED and f"refused.{entry.method}" in TEXTS:
-            kind = TEXTS.get(f"kind.{entry.resource_type}", say("kind.other"))
-            what = say(f"refused.{entry.method}", what=kind)
-        about = called or entry.resource_id
-        notes = [note for note in (about, entry.detail) if note]
-        for key, paths in (("paths", entry.paths), ("ignored", entry.ignored)):
-            if paths:
-                notes.append(say(f"activity.{key}", paths=", ".join(paths)))
-        code = " ".join(str(part) for part in (entry.status, entry.scim_type) if part)
-        result = say("activity.refused") if refused else say("activity.done")
-        return cls(
-            at=entry.at,
-            what=what,
-            notes=notes,
-            refused=refused,
-            result=f"{result} ({code})" if refused and code else result,
-            by=entry.actor,
-        )
-
-
 def _page(account: Any, answer: Answer) -> BaseResponse:
     state = get_state()
     config, scim = state.config, state.scim
@@ -490,11 +450,6 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
     )
     lifetimes = _lifetimes()
     attributes = scim.user.rows()
-    entries = log.recent(state.session, scim.records, key, limit=SHOWN)
-    names: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for resource in (scim.user, scim.group):
-        ids = {e.resource_id for e in entries if e.resource_id and e.resource_type == resource.name}
-        names[resource.name] = resource.names(state.session, key, ids)
     return render(
         "provisioning.html",
         account,
@@ -543,10 +498,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
         roles=scim.user.roles,
-        activity=[
-            Activity.of(entry, names[entry.resource_type or ""].get(entry.resource_id or ""))
-            for entry in entries
-        ],
+        activity=activity.recent(account),
         shown=SHOWN,
     )
 
