@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from .texts import say
+
 PREFIX = "H5MAG_SCIM_"
 
 #: Microsoft's clouds and their authorities. Registrations are separate in each.
@@ -82,34 +84,18 @@ def tenant_id(text: str) -> str:
     """
     value = text.lower()
     if not value.strip():
-        raise ValueError("Enter your Directory (tenant) ID.")
+        raise ValueError(say("tenant_id.empty"))
     if value in MANY_TENANTS:
-        raise ValueError(
-            f"“{text}” stands for every directory. Enter the ID of your own: only its people "
-            "may sign in here."
-        )
+        raise ValueError(say("tenant_id.many", text=text))
     if value == PERSONAL_TENANT:
-        raise ValueError(
-            "This is the directory of personal Microsoft accounts. Enter the ID of your "
-            "organisation’s own directory."
-        )
+        raise ValueError(say("tenant_id.personal"))
     if GUID.fullmatch(value):
         return value
     if "/" in value or ":" in value:
-        raise ValueError(
-            "This is an address. Enter only the ID: 32 digits and letters in five groups, like "
-            "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90."
-        )
+        raise ValueError(say("tenant_id.address"))
     if "." in value or "@" in value:
-        raise ValueError(
-            "This is a domain name. Enter the ID instead: in the Microsoft Entra admin centre "
-            "open Entra ID, Overview, and copy the Tenant ID."
-        )
-    raise ValueError(
-        "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like "
-        "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; the Microsoft Entra admin centre shows it under "
-        "Entra ID, Overview, as Tenant ID."
-    )
+        raise ValueError(say("tenant_id.domain"))
+    raise ValueError(say("tenant_id.wrong"))
 
 
 def client_id(text: str) -> str:
@@ -119,11 +105,7 @@ def client_id(text: str) -> str:
     """
     value = text.lower()
     if not GUID.fullmatch(value):
-        raise ValueError(
-            "This is not an Application (client) ID. It has 32 digits and letters in five "
-            "groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; Microsoft Entra shows it under "
-            "App registrations, in the Overview of the application."
-        )
+        raise ValueError(say("client_id.wrong"))
     return value
 
 
@@ -133,15 +115,9 @@ def client_secret(text: str) -> str:
     :raises ValueError: with a sentence for whoever typed ``text``, when it cannot be one.
     """
     if GUID.fullmatch(text.lower()):
-        raise ValueError(
-            "This is the Secret ID. Enter the secret’s Value, not its Secret ID: Microsoft Entra "
-            "shows the Value once, when the secret is made. If it is gone, make a new secret."
-        )
+        raise ValueError(say("client_secret.id"))
     if not re.fullmatch(r"[\x21-\x7e]{8,512}", text):
-        raise ValueError(
-            "This is not the Value of a client secret. Copy it again, without blanks, from "
-            "Certificates & secrets in Microsoft Entra."
-        )
+        raise ValueError(say("client_secret.wrong"))
     return text
 
 
@@ -153,10 +129,7 @@ def audience(text: str) -> str:
     """
     application_id = text.lower().removeprefix("api://").partition("/")[0]
     if not GUID.fullmatch(application_id):
-        raise ValueError(
-            "This is not the Audience that Microsoft Entra shows, api:// and the id of an "
-            "application, like api://8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90."
-        )
+        raise ValueError(say("audience.wrong"))
     return f"api://{application_id}"
 
 

@@ -159,4 +159,23 @@ TEXTS = {
     "signed_out.here": "This page does not sign you in again by itself.",
     "signed_out.again": "Sign in again",
     "signed_out.also": "Also sign out of Microsoft",
+    # What is no ID, secret or audience of Microsoft’s
+    "tenant_id.wrong": "This is not a Directory (tenant) ID. It has 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; the Microsoft Entra admin centre shows it under Entra ID, Overview, as Tenant ID.",
+    "tenant_id.empty": "Enter your Directory (tenant) ID.",
+    "tenant_id.many": "“{text}” stands for every directory. Enter the ID of your own: only its people may sign in here.",
+    "tenant_id.personal": "This is the directory of personal Microsoft accounts. Enter the ID of your organisation’s own directory.",
+    "tenant_id.address": "This is an address. Enter only the ID: 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
+    "tenant_id.domain": "This is a domain name. Enter the ID instead: in the Microsoft Entra admin centre open Entra ID, Overview, and copy the Tenant ID.",
+    "client_id.wrong": "This is not an Application (client) ID. It has 32 digits and letters in five groups, like 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90; Microsoft Entra shows it under App registrations, in the Overview of the application.",
+    "client_secret.id": "This is the Secret ID. Enter the secret’s Value, not its Secret ID: Microsoft Entra shows the Value once, when the secret is made. If it is gone, make a new secret.",
+    "client_secret.wrong": "This is not the Value of a client secret. Copy it again, without blanks, from Certificates & secrets in Microsoft Entra.",
+    "audience.wrong": "This is not the Audience that Microsoft Entra shows, api:// and the id of an application, like api://8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90.",
+    # Why a user cannot be linked to a person at Microsoft
+    "link.wrong": "This is not an object id. It has 32 digits and letters in five groups, like 0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0.",
+    "link.provisioned": "Microsoft Entra provisions this user with another object id.",
+    "link.taken": "Another user of this account is linked to this person.",
+    "link.external_id": "Another user of this account has this object id as externalId.",
+    "link.no_directory": "This account has no Microsoft directory in force. Save one and let its test pass first.",
+    "link.former_directory": "The directory is not one of this account’s any more. Test again.",
+    "link.elsewhere": "They are linked in the directory in force, and this one is not in force yet.",
 }

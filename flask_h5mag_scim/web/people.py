@@ -18,6 +18,7 @@ from ..protocol.paths import parse_filter
 from ..records import links, locks, log, providers
 from ..records.providers import Settings
 from ..state import get_state
+from ..texts import say
 from . import oidc
 from .directory import SignInError
 
@@ -185,10 +186,7 @@ def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
     """
     wanted = oidc.guid(oid)
     if wanted is None:
-        raise ValueError(
-            "This is not an object id. It has 32 digits and letters in five groups, like "
-            "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0."
-        )
+        raise ValueError(say("link.wrong"))
     state = get_state()
     scim, session = state.scim, state.session
     key, user_id = getattr(user, scim.user.account), scim.user.key(user)
@@ -196,10 +194,7 @@ def link(user: Any, oid: str, *, by: str, tenant_id: str | None = None) -> None:
     if tenant_id is None:
         provider = providers.in_force(session, scim.records, key)
         if provider is None:
-            raise ValueError(
-                "This account has no Microsoft directory in force. Save one and let its test pass "
-                "first."
-            )
+            raise ValueError(say("link.no_directory"))
         tenant_id = provider.tenant_id
     obstacle = obstacle_to_link(key, user, tenant_id, wanted)
     if obstacle is not None:
@@ -222,18 +217,18 @@ def obstacle_to_link(key: Any, user: Any, tenant_id: str, oid: str) -> str | Non
     if in_force is None or in_force.tenant_id != tenant_id:
         # Requiring Microsoft from the start waits for an admin who is linked.
         if pending is None or pending.tenant_id != tenant_id:
-            return "The directory is not one of this account’s any more. Test again."
+            return say("link.former_directory")
         known = links.of(state.session, scim.records, key, user_id)
         if in_force is not None and known is not None and known.tenant_id == in_force.tenant_id:
-            return "They are linked in the directory in force, and this one is not in force yet."
+            return say("link.elsewhere")
     if _given_oid(user) not in (None, oid):
-        return "Microsoft Entra provisions this user with another object id."
+        return say("link.provisioned")
     linked = _linked_user(key, tenant_id, oid)
     if linked is not None and scim.user.key(linked) != user_id:
-        return "Another user of this account is linked to this person."
+        return say("link.taken")
     found = scim.user.find_all(state.session, key, "externalId", oid, limit=2, ignore_case=True)
     if any(scim.user.key(other) != user_id for other in found):
-        return "Another user of this account has this object id as externalId."
+        return say("link.external_id")
     return None
 
 
