@@ -234,6 +234,17 @@ class Unavailable(SCIMError):
         return {"Retry-After": "5"}
 
 
+class Paused(SCIMError):
+    """An admin of the account wants nothing to be done for a while."""
+
+    status = 503
+    default_detail = "Provisioning of this account is paused."
+
+    def headers(self) -> dict[str, str]:
+        # About the time between two of Microsoft Entra's cycles: nobody knows when it ends.
+        return {"Retry-After": "2400"}
+
+
 class InternalError(SCIMError):
     """A fault of this server. Its cause is in the log, never in the answer."""
 

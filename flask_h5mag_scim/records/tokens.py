@@ -75,6 +75,11 @@ class Verified:
     paused_at: datetime | None
     paused_by: str
 
+    @property
+    def opens(self) -> bool:
+        """Whether it opens its account's SCIM now, as far as that is in the admins' hands."""
+        return self.state is TokenState.ACTIVE and self.paused_at is None
+
 
 def _checksum(body: str) -> str:
     value = zlib.crc32(body.encode()).to_bytes(4, "big")

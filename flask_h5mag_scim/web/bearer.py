@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import request
 
-from ..protocol.errors import Forbidden, Unauthorized
+from ..protocol.errors import Forbidden, Paused, Unauthorized
 from ..records import tokens
 from ..records.models import CredentialKind, TokenState, now
 from ..state import State
@@ -91,6 +91,7 @@ def admit(state: State, caller: Caller) -> None:
 
     :raises Unauthorized: when the token is not saved, has ended or was revoked.
     :raises Forbidden: when the account's plan does not include provisioning.
+    :raises Paused: when an admin has paused it.
     """
     match caller.token.kind, caller.token.state:
         case _, TokenState.DRAFT:
@@ -108,4 +109,9 @@ def admit(state: State, caller: Caller) -> None:
         raise Forbidden(
             "Provisioning needs an Enterprise licence, which this account does not have. "
             f"Ask {state.config.support_email}."
+        )
+    if caller.token.paused_at is not None:
+        raise Paused(
+            f"Provisioning is paused, and nothing was changed: {caller.token.paused_by} paused it "
+            f"on {caller.token.paused_at:%Y-%m-%d at %H:%M} UTC. To go on, press Resume in {PLACE}."
         )

@@ -11,7 +11,6 @@ from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
 from ..records import log, tokens
 from ..records.log import Event
-from ..records.models import TokenState
 from ..state import State, get_app
 from . import bearer
 from .exchange import Exchange
@@ -64,8 +63,8 @@ def record_refusal(
         return
     try:
         used = tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr)
-        # A token that is no longer good says so once a minute, however often it is tried.
-        if used or caller.token.state is TokenState.ACTIVE:
+        # A token that opens nothing says so once a minute, however often it is tried.
+        if used or caller.token.opens:
             about = exchange if exchange is not None and exchange.is_about_resources else None
             resource = about.resource if about else None
             note_refusal(state, caller, request.method, resource, about.id if about else "", error)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from ..protocol.errors import Forbidden, SCIMError
+from ..protocol.errors import Forbidden, Paused, SCIMError
 from ..records import log, tokens
 from ..records.models import now
 from ..state import State, get_state
@@ -228,6 +228,14 @@ def _admit(state: State, caller: bearer.Caller) -> None:
         bearer.admit(state, caller)
     except Forbidden as refusal:
         raise OAuthError("unauthorized_client", refusal.detail, caller=caller) from refusal
+    except Paused as refusal:
+        raise OAuthError(
+            "temporarily_unavailable",
+            refusal.detail,
+            status=refusal.status,
+            caller=caller,
+            headers=refusal.headers(),
+        ) from refusal
     except SCIMError as refusal:
         raise InvalidClientError(refusal.detail, caller=caller) from refusal
 
