@@ -368,16 +368,11 @@ class H5magSCIM:
         app.extensions[EXTENSION] = state
         for key in unknown:
             app.logger.warning("%s is not a setting of flask_h5mag_scim; misspelt?", key)
-        if app.config.get("SESSION_COOKIE_SAMESITE") == "Strict":
-            app.logger.warning(
-                "SESSION_COOKIE_SAMESITE is 'Strict': the browser will not send the session "
-                "back from Microsoft and every sign-in will fail. Set it to 'Lax'."
-            )
-        for advice in () if development else sessions.cookie_advice(app, values.public_url):
-            app.logger.warning("%s", advice)
-        for resource in (self.user, self.group):
-            for advice in resource.advice():
-                app.logger.warning("%s", advice)
+        advice = sessions.strict_advice(app)
+        if not development:
+            advice += sessions.cookie_advice(app, values.public_url)
+        for each in (*advice, *self.user.advice(), *self.group.advice()):
+            app.logger.warning("%s", each)
 
         scim.register(app, state)
         sessions.register(app)

@@ -22,6 +22,7 @@ from ..protocol import messages
 from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
 from ..protocol.patch import Operation, apply
 from ..protocol.schemas import Table, Target
+from .advice import Advice
 from .expressions import Compiler, Related, Shape
 from .mapping import AttributeMap, AttributeRow, integer_bound
 from .membership import BATCH
@@ -710,22 +711,24 @@ class Resource:
 
     # Advice at start
 
-    def advice(self) -> list[str]:
-        """What the host should do, as sentences; empty when all is well."""
-        found = []
-        for path in self.unique:
-            entry = self.map.find(path)
-            if entry is not None and not self._has_unique_index(entry.attribute):
-                columns = sa.inspect(self.model).columns
-                account, column = columns[self.account].name, columns[entry.attribute].name
-                lowered = f"sa.func.lower(sa.text('{column}'))"
-                found.append(
-                    f"{self.model.__name__} has no unique index on {self.account} and "
-                    f"{entry.attribute}: two requests at once could create the same {path} twice. "
-                    f"Add sa.Index('uq_{columns[entry.attribute].table.name}_{column}', "
-                    f"'{account}', {lowered if entry.ignores_case else repr(column)}, unique=True)."
-                )
-        return found
+    def advice(self) -> list[Advice]:
+        """What the host should do; empty when all is well."""
+        return [advice for path in self.unique if (advice := self.unique_advice(path)) is not None]
+
+    def unique_advice(self, path: str) -> Advice | None:
+        """What is missing where the model does not keep the values of a path unique."""
+        entry = self.map.find(path)
+        if entry is None or self._has_unique_index(entry.attribute):
+            return None
+        columns = sa.inspect(self.model).columns
+        account, column = columns[self.account].name, columns[entry.attribute].name
+        lowered = f"sa.func.lower(sa.text('{column}'))"
+        return Advice(
+            f"{self.model.__name__} has no unique index on {self.account} and {entry.attribute}: "
+            f"two requests at once could create the same {path} twice.",
+            f"Add sa.Index('uq_{columns[entry.attribute].table.name}_{column}', '{account}', "
+            f"{lowered if entry.ignores_case else repr(column)}, unique=True).",
+        )
 
     def _has_unique_index(self, attribute: str) -> bool:
         mapper: Any = sa.inspect(self.model)

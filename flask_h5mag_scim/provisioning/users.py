@@ -14,6 +14,7 @@ from ..protocol import documents, messages
 from ..protocol.errors import Forbidden, InvalidValue
 from ..protocol.patch import Operation, apply
 from ..protocol.schemas import ENTERPRISE_USER, USER, Target
+from .advice import Advice
 from .expressions import Related, Side
 from .mapping import Entry
 from .resources import Reference, Resource
@@ -285,13 +286,16 @@ class UserResource(Resource):
             which = members.group.in_(group.below(condition))
         return sa.exists().where(members.user == self.key_attribute, which)
 
-    def advice(self) -> list[str]:
+    def advice(self) -> list[Advice]:
         missing = self.map.missing(TUTORIAL)
         if not missing:
             return super().advice()
+        them = "it" if len(missing) == 1 else "them"
         return [
-            f"The attribute map of {self.model.__name__} has no row for {', '.join(missing)}; "
-            "customers' Microsoft Entra attribute mappings send "
-            + ("it." if len(missing) == 1 else "them."),
+            Advice(
+                f"The attribute map of {self.model.__name__} has no row for "
+                f"{', '.join(missing)}; customers' Microsoft Entra attribute mappings send {them}.",
+                f"Map {them} to a column or a hybrid property.",
+            ),
             *super().advice(),
         ]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from flask import Flask, g, has_request_context, session
 from flask_login import current_user, user_logged_in, user_logged_out
 
+from ..provisioning.advice import Advice
 from ..records import accounts, sessions
 from ..records.sessions import Standing
 from ..state import get_state
@@ -61,24 +62,45 @@ def register(app: Flask) -> None:
     user_logged_out.connect(_forget, app)
 
 
-def cookie_advice(app: Flask, public_url: str | None) -> list[str]:
-    """What the application should change about its session cookie. ``Strict`` has a warning
-    of its own."""
+def strict_advice(app: Flask) -> list[Advice]:
+    """Whether nobody could come back from Microsoft, in development as well."""
+    if app.config.get("SESSION_COOKIE_SAMESITE") != "Strict":
+        return []
+    return [
+        Advice(
+            "SESSION_COOKIE_SAMESITE is 'Strict': the browser will not send the session back "
+            "from Microsoft and every sign-in will fail.",
+            "Set it to 'Lax'.",
+        )
+    ]
+
+
+def cookie_advice(app: Flask, public_url: str | None) -> list[Advice]:
+    """What the application should change about its session cookie. ``Strict`` is
+    :func:`strict_advice`'s."""
     config = app.config
     advice = []
     if (public_url or "").startswith("https:") and not config["SESSION_COOKIE_SECURE"]:
         advice.append(
-            "SESSION_COOKIE_SECURE is not set: browsers send the session over plain http as "
-            "well, where anybody on the way can take it. Set it to True."
+            Advice(
+                "SESSION_COOKIE_SECURE is not set: browsers send the session over plain http as "
+                "well, where anybody on the way can take it.",
+                "Set it to True.",
+            )
         )
     if not config["SESSION_COOKIE_HTTPONLY"]:
         advice.append(
-            "SESSION_COOKIE_HTTPONLY is off: scripts can read the session. Set it to True."
+            Advice(
+                "SESSION_COOKIE_HTTPONLY is off: scripts can read the session.", "Set it to True."
+            )
         )
     if config["SESSION_COOKIE_SAMESITE"] not in ("Lax", "Strict"):
         advice.append(
-            f"SESSION_COOKIE_SAMESITE is {config['SESSION_COOKIE_SAMESITE']!r}: other sites can "
-            "send requests with the session. Set it to 'Lax'."
+            Advice(
+                f"SESSION_COOKIE_SAMESITE is {config['SESSION_COOKIE_SAMESITE']!r}: other sites "
+                "can send requests with the session.",
+                "Set it to 'Lax'.",
+            )
         )
     return advice
 

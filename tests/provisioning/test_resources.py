@@ -397,7 +397,7 @@ class Person(Base):
 def test_a_missing_unique_index_is_advised(rows: dict[str, str], advice: str | None) -> None:
     """Without one, two requests at once could create a twin; the advice can be pasted."""
     resource = UserResource(Person, account="tenant", attributes={**rows, "active": "enabled"})
-    about_indexes = [text for text in resource.advice() if "unique index" in text]
+    about_indexes = [str(each) for each in resource.advice() if "unique index" in each.what]
     assert len(about_indexes) == (advice is not None)
     assert advice is None or advice in about_indexes[0]
 
@@ -406,9 +406,9 @@ def test_rows_of_the_tutorial_that_are_missing_are_named() -> None:
     """Customers' attribute mappings send them."""
     rows = {"userName": "display_name", "externalId": "oid", "active": "enabled"}
     resource = UserResource(Person, account="tenant", attributes=rows)
-    (advice,) = (text for text in resource.advice() if "no row for" in text)
-    assert "preferredLanguage" in advice
-    assert "userName" not in advice
+    (advice,) = (each for each in resource.advice() if "no row for" in each.what)
+    assert "preferredLanguage" in advice.what
+    assert "userName" not in advice.what
 
 
 class Desk(Base):
