@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from .errors import without_literals
@@ -14,23 +15,67 @@ MASK = "•••"
 #: How long one value may be, and how many elements of a list are kept.
 MAX_LENGTH = 200
 MAX_ELEMENTS = 20
+#: How many members of an object are kept, and how many values of a body all in all: nobody
+#: reads more, and a body of megabytes costs no more than a page of it.
+MAX_MEMBERS = 100
+MAX_VALUES = 1000
+#: Of an expression, how many characters are looked at.
+MAX_EXPRESSION = 1000
 
 _ADDRESS = re.compile(r"([^@\s]*)@([^@\s]+)")
-#: These say nothing of a person, and everything about the request.
-_OPEN = frozenset({"schemas", "op", "path", "type", "primary", "method", "bulkid", "active"})
-_SECRET = re.compile(r"pass(word|phrase)|secret|token", re.IGNORECASE)
+_SECRET = re.compile(
+    r"pass(word|phrase|wd)|\bpwd\b|secret|token|credential|cursor|(api|private)[-_.]?key",
+    re.IGNORECASE,
+)
+_URN = re.compile(r"(urn:|https?://)[\w.:/~-]+", re.IGNORECASE)
+#: What says nothing of a person, and everything about the request: by the name of a member,
+#: as far as it looks like what belongs there.
+_OPEN = {
+    "schemas": _URN,
+    "op": re.compile(r"\w{1,10}"),
+    "method": re.compile(r"\w{1,10}"),
+    "type": re.compile(r"[\w-]{1,20}"),
+    "sortorder": re.compile(r"(a|de)scending", re.IGNORECASE),
+    "startindex": re.compile(r"-?\d{1,10}"),
+    "count": re.compile(r"-?\d{1,10}"),
+    "failonerrors": re.compile(r"-?\d{1,10}"),
+}
+#: Members whose text is an expression: names of attributes, and what they are compared with.
+_EXPRESSIONS = frozenset({"path", "filter", "attributes", "excludedattributes", "sortby"})
+_TRUTH = frozenset({"true", "false"})
+
+_OPERATORS = frozenset(
+    {"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "and", "or", "not"}
+)
+_PART = re.compile(r"\s+|[()\[\],]|[^\s()\[\],]+")
+_ATTRIBUTE = re.compile(r"(urn:[\w.:~%+/-]+:)?\$?[A-Za-z][\w-]*(\.\$?[A-Za-z][\w-]*)?", re.ASCII)
+_SUB = re.compile(r"\.\$?[A-Za-z][\w-]*", re.ASCII)
 
 
 def masked(value: Any) -> Any:
     """A value of JSON for people who need not learn it: the first letter of a text, the domain
     of an address, true, false and null as they are.
     """
-    return _walk(value, _mask_text)
+    return _Walk(hide=True).of(value)
 
 
 def bounded(value: Any) -> Any:
     """A value of JSON in full, but for secrets and for what would fill a table."""
-    return _walk(value, lambda text: text[:MAX_LENGTH])
+    return _Walk(hide=False).of(value)
+
+
+def pairs(values: Mapping[str, Sequence[Any]], *, hide: bool) -> dict[str, list[Any]]:
+    """What attributes were and what they are now, by their names.
+
+    :param hide: whether values are masked.
+    """
+    return {
+        # With "*", a name may be the client's own text.
+        without_literals(name[:MAX_EXPRESSION]): [
+            _Walk(hide=hide).of(value, name) for value in both
+        ]
+        for name, both in islice(values.items(), MAX_MEMBERS)
+    }
 
 
 def body(sent: Any, *, hide: bool, length: int = 4000) -> str:
@@ -44,32 +89,96 @@ def body(sent: Any, *, hide: bool, length: int = 4000) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def _mask_text(text: str) -> str:
-    if not text:
-        return text
-    whole = _ADDRESS.fullmatch(text)
-    if whole:
-        return f"{whole[1][:1]}{MASK}@{whole[2][:MAX_LENGTH]}"
-    return f"{text[0]}{MASK}"
+def expression(text: str) -> str:
+    """A path or a filter, even one that cannot be read, for people who need not learn what it
+    compares with: names of attributes, operators and brackets, and "…" for the rest.
+    """
+    parts = _PART.findall(without_literals(text[:MAX_EXPRESSION]))
+    words = [number for number, part in enumerate(parts) if not part.isspace()]
+    for place, number in enumerate(words):
+        following = parts[words[place + 1]].lower() if place + 1 < len(words) else ""
+        if not _is_open(parts[number], following, is_alone=place == 0):
+            parts[number] = "…"
+    return "".join(parts)
 
 
-def _walk(value: Any, of_text: Callable[[str], str], name: str = "", depth: int = 0) -> Any:
-    if value is None:
-        return None
-    if _SECRET.search(name) or depth > 8:
-        return MASK
-    match value:
-        case bool():
+def _is_open(part: str, following: str, *, is_alone: bool) -> bool:
+    """Whether a part of an expression is no value."""
+    if part in "()[],…" or part.lower() in _OPERATORS or part.lower() in {*_TRUTH, "null"}:
+        return True
+    if part.startswith('"') or _SUB.fullmatch(part):
+        return True  # the type in brackets, which alone kept its quotes; or what follows them
+    # A name stands before an operator or a bracket, or in a list of names.
+    if not _ATTRIBUTE.fullmatch(part):
+        return False
+    return following in _OPERATORS or following in ("[", ",") or (is_alone and not following)
+
+
+class _Walk:
+    """One way through a value, as far as it is shown."""
+
+    def __init__(self, *, hide: bool) -> None:
+        self._hide = hide
+        self._left = MAX_VALUES
+
+    def of(self, value: Any, name: str = "", depth: int = 0) -> Any:
+        """``value``, which stands under ``name``, as it is shown."""
+        self._left -= 1
+        if value is None or isinstance(value, bool):
             return value
-        case dict():
+        if depth > 8 or self._left < 0:
+            return "…"
+        if _SECRET.search(name[:MAX_LENGTH]):
+            return MASK
+        match value:
+            case dict():
+                return self._of_members(value, depth)
+            case list():
+                shown = [self.of(each, name, depth + 1) for each in value[:MAX_ELEMENTS]]
+                more = len(value) - len(shown)
+                return [*shown, f"… and {more} more"] if more else shown
+            case str():
+                return self._of_text(value, name.lower())
+        return self._of_number(value, name.lower())
+
+    def _of_members(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        # The value of a PATCH's operation is what its path says, whatever it is called.
+        paths = [each for key, each in islice(value.items(), 10) if key.lower() == "path"]
+        is_secret = any(isinstance(path, str) and _SECRET.search(path) for path in paths)
+        found = {}
+        for key, each in islice(value.items(), MAX_MEMBERS):
             # A PATCH without a path has paths for names, and they may compare with values.
-            named = {without_literals(str(key))[:MAX_LENGTH]: each for key, each in value.items()}
-            items = list(named.items())[:100]
-            return {key: _walk(each, of_text, key, depth + 1) for key, each in items}
-        case list():
-            shown = [_walk(each, of_text, name, depth + 1) for each in value[:MAX_ELEMENTS]]
-            more = len(value) - len(shown)
-            return [*shown, f"… and {more} more"] if more else shown
-    if isinstance(value, str) and name.lower() in _OPEN:
-        return without_literals(value)[:MAX_LENGTH]
-    return of_text(str(value))
+            shown = without_literals(key[:MAX_EXPRESSION])[:MAX_LENGTH]
+            hidden = is_secret and key.lower() == "value"
+            found[shown] = MASK if hidden else self.of(each, key, depth + 1)
+        if len(value) > MAX_MEMBERS:
+            found["…"] = f"{len(value) - MAX_MEMBERS} more"
+        return found
+
+    def _of_text(self, text: str, name: str) -> str:
+        if name in _EXPRESSIONS:
+            if _SECRET.search(text[:MAX_EXPRESSION]) or self._hide:
+                return _address(text) if text.startswith("/") else expression(text)[:MAX_LENGTH]
+            return text[:MAX_LENGTH]
+        text, is_cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
+        if not self._hide:
+            return f"{text}…" if is_cut else text
+        if not text or text.lower() in _TRUTH:
+            return text
+        if name in _OPEN and _OPEN[name].fullmatch(text):
+            return text
+        whole = _ADDRESS.fullmatch(text)
+        if whole and not is_cut:
+            return f"{whole[1][:1]}{MASK}@{whole[2]}"
+        return f"{text[0]}{MASK}"
+
+    def _of_number(self, value: Any, name: str) -> Any:
+        if not self._hide or (name in _OPEN and _OPEN[name].fullmatch(str(value))):
+            return value
+        return MASK
+
+
+def _address(text: str) -> str:
+    """The address in an operation of a bulk request, without whom it is about."""
+    first, slash, _ = text[1:].partition("/")
+    return f"/{first if first.isalpha() else '…'}{'/…' if slash else ''}"[:MAX_LENGTH]

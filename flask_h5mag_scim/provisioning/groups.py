@@ -35,6 +35,20 @@ class Member(NamedTuple):
     key: Any
 
 
+class Moved(NamedTuple):
+    """Members of one type that came into a group and left it."""
+
+    type: str
+    came: Sequence[Any]
+    left: int
+    #: Who they were, where that is known: the statement that removes them only counts.
+    who_left: Sequence[Any] = ()
+
+
+#: How many of the members that came or left a change names.
+TOLD = 20
+
+
 class GroupResource(Resource):
     """How SCIM groups live in a model of the host's. See :class:`Resource`.
 
@@ -266,17 +280,21 @@ class GroupResource(Resource):
         group_key = self.key(change.obj)
         coming, going = self._by_kind(come), self._by_kind(go)
         self._refuse_circle(session, account_id, group_key, coming.get(self.name, ()))
-        touched = 0
+        moved: list[Moved] = []
         # A user may be deleted at this very moment: then the foreign key refuses.
         with self._integrity():
             for kind, (_, association) in self._kinds.items():
                 if everything:
-                    touched += association.replace(session, group_key, coming[kind])
+                    came, left = association.replace(session, group_key, coming[kind])
+                    moved.append(Moved(kind, came, left))
                 else:
-                    touched += association.remove(session, group_key, going[kind])
-                    touched += association.add(session, group_key, coming[kind])
-        if touched:
-            self._note_members(session, change)
+                    left = association.remove(session, group_key, going[kind])
+                    came = association.add(session, group_key, coming[kind])
+                    # Of ids that were no members' it is not known which ones left.
+                    who = going[kind] if left == len(going[kind]) else ()
+                    moved.append(Moved(kind, came, left, who))
+        if any(one.came or one.left for one in moved):
+            self._note_members(session, change, moved)
 
     def _by_kind(self, members: Iterable[Member]) -> dict[str, list[Any]]:
         found: dict[str, dict[Any, None]] = {kind: {} for kind in self._kinds}
@@ -303,9 +321,17 @@ class GroupResource(Resource):
                 values=[shown],
             )
 
-    def _note_members(self, session: Session, change: Change) -> None:
+    def _note_members(self, session: Session, change: Change, moved: Sequence[Moved]) -> None:
         if "members" not in change.paths:
             change.paths.append("members")
+        came, left = sum(len(one.came) for one in moved), sum(one.left for one in moved)
+        change.members = {"members": [None, f"+{came} −{left}"]}
+        for one in moved:
+            name = "members" if one.type == self.user.name else f'members[type eq "{one.type}"]'
+            if one.came:
+                change.members[f"{name}.added"] = [None, _first(one.came)]
+            if one.who_left:
+                change.members[f"{name}.removed"] = [_first(one.who_left), None]
         self._touch(session, change.obj)
 
     def _touch(self, session: Session, obj: Any) -> None:
@@ -318,6 +344,11 @@ class GroupResource(Resource):
                 moment = moment.replace(tzinfo=None)
             setattr(obj, entry.attribute, moment)
             self._flush(session)
+
+
+def _first(keys: Sequence[Any]) -> list[str]:
+    """The ids of those that the log names."""
+    return [str(key) for key in keys[:TOLD]]
 
 
 def _is_members(target: Target) -> bool:

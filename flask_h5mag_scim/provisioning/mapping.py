@@ -29,6 +29,9 @@ from ..protocol.schemas import Boolean, Complex, DateTime, Table, Target, deseri
 
 CATCH_ALL = "*"
 
+#: What attributes were and what they are now, by their SCIM paths.
+Values = dict[str, tuple[Any, Any]]
+
 #: Made by the server for every answer; never read from the map's model attributes.
 _NEVER_MAPPED = frozenset({"id", "schemas", "groups", "members", "password"})
 _MADE = ("schemas", "id", "meta", "groups", "members", "password")
@@ -463,14 +466,14 @@ class AttributeMap:
 
     def write(
         self, obj: Any, before: dict[str, Any], after: dict[str, Any]
-    ) -> tuple[list[str], list[str]]:
+    ) -> tuple[Values, list[str]]:
         """Set on ``obj`` what differs between two documents.
 
-        :returns: the paths written, and the paths that this host cannot keep.
+        :returns: what was written, and the paths that this host cannot keep.
         """
         old, old_rest = self._split(before)
         new, new_rest = self._split(after)
-        written: list[str] = []
+        written: Values = {}
         # Not even "*" may become a store of clear passwords.
         core = self.table.core
         ignored = [name for name in after if name in core and core[name].load_only]
@@ -479,17 +482,26 @@ class AttributeMap:
                 continue
             if entry.writable:
                 self._set(obj, entry, new[entry.text])
-                written.append(entry.text)
+                written[entry.text] = old[entry.text], new[entry.text]
             elif new[entry.text] is not None:
                 # What is only absent, nobody asked for.
                 ignored.append(entry.text)
-        differing = list(_differing(old_rest, new_rest))
+        differing = _differing(old_rest, new_rest)
         if self.extra is not None and differing:
             setattr(obj, self.extra, new_rest)
-            written += differing
+            written |= differing
         else:
             ignored += differing
         return written, ignored
+
+    def values(self, document: dict[str, Any]) -> dict[str, Any]:
+        """What a document says of each attribute that clients may write."""
+        values, rest = self._split(document)
+        return {
+            entry.text: values[entry.text]
+            for entry in self.entries
+            if not entry.target.read_only and values[entry.text] is not None
+        } | {name: value for name, (_, value) in _differing({}, rest).items()}
 
     @staticmethod
     def _set(obj: Any, entry: Entry, value: Any) -> None:
@@ -616,8 +628,9 @@ def _pruned(value: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in parts.items() if v not in (None, [], {})}
 
 
-def _differing(old: dict[str, Any], new: dict[str, Any]) -> Iterable[str]:
-    """The names of what differs; within an extension or a complex attribute, of its parts."""
+def _differing(old: dict[str, Any], new: dict[str, Any]) -> Values:
+    """What differs, by name; within an extension or a complex attribute, by its parts."""
+    found: Values = {}
     for name in {**old, **new}:
         before, after = old.get(name), new.get(name)
         if before == after:
@@ -626,10 +639,12 @@ def _differing(old: dict[str, Any], new: dict[str, Any]) -> Iterable[str]:
             between = ":" if name.lower().startswith("urn:") else "."
             parts = {**(before or {}), **(after or {})}
             for part in parts:
-                if (before or {}).get(part) != (after or {}).get(part):
-                    yield f"{name}{between}{part}"
+                both = (before or {}).get(part), (after or {}).get(part)
+                if both[0] != both[1]:
+                    found[f"{name}{between}{part}"] = both
         else:
-            yield name
+            found[name] = before, after
+    return found
 
 
 def integer_bound(kind: sa.Integer) -> int:

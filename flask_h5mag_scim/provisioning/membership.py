@@ -44,9 +44,9 @@ class Association:
         #: By the table, a host with several databases finds the right one.
         self._bind: dict[str, Any] = {"clause": self.table}
 
-    def add(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
-        """Put something into a group; what is in it already, stays. Returns how many came."""
-        added = 0
+    def add(self, session: Session, group_key: Any, keys: Sequence[Any]) -> list[Any]:
+        """Put something into a group; what is in it already, stays. Returns what came."""
+        added: list[Any] = []
         for batch in _batches(keys):
             there = set(
                 session.scalars(
@@ -63,7 +63,7 @@ class Association:
             if rows:
                 dialect = session.get_bind(**self._bind).dialect.name
                 session.execute(self._insert(dialect), rows, bind_arguments=self._bind)
-            added += len(rows)
+            added += [row[self.member.key] for row in rows]
         return added
 
     @cached_property
@@ -103,8 +103,11 @@ class Association:
             self.member.in_(sa.bindparam("scim_keys", expanding=True)),
         )
 
-    def replace(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
-        """Make these, and no others, what is in a group. Returns how many came and left."""
+    def replace(
+        self, session: Session, group_key: Any, keys: Sequence[Any]
+    ) -> tuple[list[Any], int]:
+        """Make these, and no others, what is in a group. Returns what came, and how many
+        left."""
         if len(keys) <= BATCH:
             gone = self._delete(
                 session,
@@ -117,7 +120,7 @@ class Association:
                 sa.select(self.member).where(self.group == group_key), bind_arguments=self._bind
             )
             gone = self.remove(session, group_key, [key for key in current if key not in wanted])
-        return gone + self.add(session, group_key, keys)
+        return self.add(session, group_key, keys), gone
 
     def forget_group(self, session: Session, group_key: Any) -> None:
         """Take everything out of a group."""

@@ -24,7 +24,7 @@ from ..protocol.patch import Operation, apply
 from ..protocol.schemas import Table, Target
 from .advice import Advice
 from .expressions import Compiler, Related, Shape
-from .mapping import AttributeMap, AttributeRow, integer_bound
+from .mapping import AttributeMap, AttributeRow, Values, integer_bound
 from .membership import BATCH
 from .search import ACCOUNT as _ACCOUNT
 from .search import Page, Search
@@ -43,11 +43,15 @@ class Change:
     obj: Any
     id: str
     paths: list[str] = field(default_factory=list)
+    #: What each attribute was and what it is now; members are not among them.
+    values: Values = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     #: What became of ``active``: ``None`` where it did not change.
     active: bool | None = None
     #: Whether a user was the application's own until now.
     is_adopted: bool = False
+    #: Who came into a group and who left it: before and after, by what is told.
+    members: dict[str, list[Any]] = field(default_factory=dict)
 
 
 class Reference(NamedTuple):
@@ -484,12 +488,13 @@ class Resource:
         related = self._take_related(document)
         self._settle(document, {})
         obj = self.new(account, account_id)
-        paths, ignored = self.map.write(obj, {}, document)
+        values, ignored = self.map.write(obj, {}, document)
+        paths = list(values)
         self._require_own(session, account_id, obj, paths)
         self._require_unique(session, account_id, document, self.unique, None)
         session.add(obj)
         self._flush(session)
-        change = Change("created", obj, self.id(obj), paths, ignored)
+        change = Change("created", obj, self.id(obj), paths, values, ignored)
         self._set_related(session, account_id, change, related)
         return change
 
@@ -535,7 +540,8 @@ class Resource:
         """
         before = self.map.document(obj)
         self._require_allowed(session, getattr(obj, self.account), obj, before, None)
-        change = Change("deleted", obj, self.id(obj))
+        gone = {path: (value, None) for path, value in self.map.values(before).items()}
+        change = Change("deleted", obj, self.id(obj), values=gone)
         with self._integrity(deleting=True):
             self.delete(session, obj)
             session.flush()
@@ -556,10 +562,11 @@ class Resource:
         changed = [path for path in self.unique if before.get(path) != after.get(path)]
         if changed:
             self._require_unique(session, account_id, after, changed, self.key(obj))
-        paths, ignored = self.map.write(obj, before, after)
+        values, ignored = self.map.write(obj, before, after)
+        paths = list(values)
         self._require_own(session, account_id, obj, paths)
         self._flush(session)
-        change = Change("updated", obj, self.id(obj), paths, ignored)
+        change = Change("updated", obj, self.id(obj), paths, values, ignored)
         if "active" in paths:
             change.active = bool(after.get("active"))
         return change

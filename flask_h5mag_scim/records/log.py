@@ -121,7 +121,9 @@ def record(
     """Write one entry, in the caller's transaction. Secrets never come here, and values of
     people as the host lets the log keep them.
 
-    :param changes: before and after by name of the attribute.
+    :param changes: before and after by name of the attribute. Of members: under ``members``
+        how many came and left, under ``members.added`` and ``members.removed`` the ids of the
+        first of them, and the same with ``members[type eq "Group"]`` for groups in groups.
     :param body: the request's.
     """
     request = request or Request()
@@ -134,7 +136,7 @@ def record(
             "kind": str(kind_of(event)),
             "actor": actor[:255],
             "fingerprint": request.fingerprint,
-            "method": method,
+            "method": _storable(method, 10),
             "address": _storable(request.address, 500),
             "resource_type": resource_type,
             "resource_id": _storable(resource_id, 255),

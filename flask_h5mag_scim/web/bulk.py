@@ -146,6 +146,7 @@ class _Run:
             lambda: data,
             if_match=operation.version,
             wants_body=False,
+            address=path,
         )
         return Exchange(self.whole.state, self.whole.caller, message, resource, id)
 
@@ -182,7 +183,7 @@ class _Run:
             }
             resource, id = locate(operation.path, self.whole.state)
             journal.note_refusal(
-                self.whole.state, self.whole.caller, operation.method, resource, id, error_here
+                self.whole.state, self.whole.caller, _as_sent(operation), resource, id, error_here
             )
 
     def _location(self, operation: BulkOperation) -> dict[str, str]:
@@ -190,6 +191,11 @@ class _Run:
         if operation.method in ("", "POST") or not operation.path:
             return {}
         return {"location": f"{self.whole.state.provisioning_url}{operation.path}"}
+
+
+def _as_sent(operation: BulkOperation) -> Message:
+    """An operation that failed, for the log: it may be one that could not even be tried."""
+    return Message(operation.method, {}, lambda: operation.data, address=operation.path)
 
 
 def _naming(operation: BulkOperation) -> dict[str, str]:

@@ -12,7 +12,7 @@ _ALLOWED = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, If-None-Match",
     "Access-Control-Max-Age": "3600",
 }
-_EXPOSED = "ETag, Location, Retry-After, WWW-Authenticate"
+_EXPOSED = "ETag, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 
 
 def is_preflight() -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from flask import request
 
-from ..protocol import messages
+from ..protocol import masks, messages
 from ..protocol.errors import UnsupportedMediaType
 from ..protocol.projection import Projection
 from ..protocol.versions import entity_tag
@@ -40,16 +43,19 @@ class Message:
     if_none_match: str | None = None
     #: Whether the answer to a write shows the resource.
     wants_body: bool = True
+    #: Below the provisioning URL, without the parameters.
+    address: str = ""
 
 
-def http_message() -> Message:
-    """The current request. Its body may be read more than once."""
+def http_message(address: str) -> Message:
+    """The current request. Its body may be read more than once, and is parsed once."""
     return Message(
         request.method,
         request.args,
-        _http_body,
+        cache(_http_body),
         request.headers.get("If-Match"),
         request.headers.get("If-None-Match"),
+        address=address,
     )
 
 
@@ -118,6 +124,56 @@ def locate(path: str, state: State) -> tuple[Resource | None, str]:
         if name.lower() == resource.endpoint.lower():
             return resource, rest.strip("/")
     return None, rest.strip("/")
+
+
+#: What an address may hold beside ids, and where else admins paste the provisioning URL.
+_WORDS = frozenset(
+    {
+        "users",
+        "groups",
+        "me",
+        "bulk",
+        ".search",
+        "schemas",
+        "resourcetypes",
+        "serviceproviderconfig",
+        "scim",
+        "v2",
+    }
+)
+_PLAIN = {
+    "startindex": re.compile(r"-?\d{1,10}"),
+    "count": re.compile(r"-?\d{1,10}"),
+    "sortorder": re.compile(r"(a|de)scending", re.IGNORECASE),
+}
+_EXPRESSIONS = frozenset({"filter", "attributes", "excludedattributes", "sortby"})
+_PARAMETER = re.compile(r"[A-Za-z]{1,30}")
+#: How many parts and how many parameters of an address are shown.
+_SHOWN = 6
+
+
+def shown_address(message: Message, state: State) -> str:
+    """A message's address for people who need not learn whom it looks for: words of SCIM, ids
+    and names of attributes, and "…" for the rest."""
+    resource, id = locate(message.address, state)
+    has_id = resource is not None and resource.parse_id(id) is not None
+    parts = [
+        part if part.lower() in _WORDS or (has_id and part == id) else "…"
+        for part in message.address.strip("/").split("/", _SHOWN)
+        if part
+    ]
+    parameters = [
+        f"{name if _PARAMETER.fullmatch(name) else '…'}={_shown_parameter(name.lower(), value)}"
+        for name, value in islice(message.arguments.items(), _SHOWN)
+    ]
+    return "/" + "/".join(parts) + ("?" + "&".join(parameters) if parameters else "")
+
+
+def _shown_parameter(name: str, value: str) -> str:
+    if name in _EXPRESSIONS:
+        return masks.expression(value)
+    plain = _PLAIN.get(name)
+    return value if not value or (plain and plain.fullmatch(value)) else "…"
 
 
 def tag_of(

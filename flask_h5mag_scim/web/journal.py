@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import sqlalchemy as sa
 from flask import current_app, request
+from werkzeug.exceptions import HTTPException
 
 from .. import signals
-from ..protocol.errors import SCIMError, without_literals
+from ..config import LogValues
+from ..protocol import masks
+from ..protocol.errors import SCIMError, Unauthorized, without_literals
 from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
 from ..records import log, tokens
 from ..records.log import Event
 from ..state import State, get_app
-from . import bearer
-from .exchange import Exchange
+from . import bearer, tracing
+from .exchange import Exchange, Message, shown_address
+
+#: Verbs that bring a body.
+_WRITING = frozenset({"POST", "PUT", "PATCH"})
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 
 _EVENTS = {
     ("User", "created"): Event.USER_CREATED,
@@ -34,6 +44,9 @@ def record(exchange: Exchange, change: Change, status: int) -> None:
     events = [Event.USER_ADOPTED] if change.is_adopted else []
     if change.kind != "updated" or change.paths or change.ignored:
         events.append(event)
+    if not events:
+        return
+    facts = _facts(state, exchange.caller, exchange.message)
     for event in events:
         is_change = event is not Event.USER_ADOPTED
         log.record(
@@ -49,11 +62,47 @@ def record(exchange: Exchange, change: Change, status: int) -> None:
             # With "*", a path may be the client's own text.
             paths=[without_literals(path) for path in change.paths if is_change],
             ignored=[without_literals(path) for path in change.ignored if is_change],
+            request=facts,
+            changes=_before_and_after(state, change) if is_change else None,
+            body=_body(state, exchange.message) if is_change else None,
         )
 
 
+def _facts(state: State, caller: bearer.Caller, message: Message) -> log.Request:
+    return tracing.request_facts(caller.token.fingerprint, shown_address(message, state))
+
+
+def _before_and_after(state: State, change: Change) -> dict[str, list[Any]] | None:
+    """What a change did to each attribute, as far as the host lets the log keep values."""
+    if state.config.log_values is LogValues.NONE:
+        return None
+    hide = state.config.log_values is LogValues.MASKED
+    # Ids say nothing of people, and entries are found by them.
+    return masks.pairs(change.values, hide=hide) | change.members
+
+
+def _body(state: State, message: Message) -> str | None:
+    """What was sent, as far as the host lets the log keep values."""
+    if state.config.log_values is LogValues.NONE or message.method not in _WRITING:
+        return None
+    try:
+        sent = message.body()
+    except (SCIMError, HTTPException):
+        # What cannot be read cannot be masked either.
+        length = request.content_length
+        kind = request.mimetype if _MEDIA_TYPE.fullmatch(request.mimetype) else "an unknown type"
+        return f"{'?' if length is None else f'{length:,}'} bytes of {kind} that were not read"
+    if sent is None:
+        return None
+    return masks.body(sent, hide=state.config.log_values is LogValues.MASKED)
+
+
 def record_refusal(
-    state: State, caller: bearer.Caller | None, exchange: Exchange | None, error: SCIMError
+    state: State,
+    caller: bearer.Caller | None,
+    message: Message,
+    exchange: Exchange | None,
+    error: SCIMError,
 ) -> None:
     """A refusal in a transaction of its own. Without an account there is no log to write it
     to but the application's."""
@@ -67,7 +116,7 @@ def record_refusal(
         if used or caller.token.opens:
             about = exchange if exchange is not None and exchange.is_about_resources else None
             resource = about.resource if about else None
-            note_refusal(state, caller, request.method, resource, about.id if about else "", error)
+            note_refusal(state, caller, message, resource, about.id if about else "", error)
         state.session.commit()
     except sa.exc.SQLAlchemyError:
         state.session.rollback()
@@ -77,7 +126,7 @@ def record_refusal(
 def note_refusal(
     state: State,
     caller: bearer.Caller,
-    method: str,
+    message: Message,
     resource: Resource | None,
     id: str,
     error: SCIMError,
@@ -91,13 +140,16 @@ def note_refusal(
         caller.account_id,
         Event.REFUSED,
         actor=caller.actor,
-        method=method,
+        method=message.method,
         resource_type=resource.name if resource else None,
         resource_id=id if is_id else None,
         status=error.status,
         scim_type=error.scim_type,
         detail=error.without_values(),
         paths=[path] if (path := error.safe_path()) else [],
+        request=_facts(state, caller, message),
+        # Of who is not let in, nothing is read.
+        body=None if isinstance(error, Unauthorized) else _body(state, message),
     )
 
 

@@ -20,7 +20,7 @@ from ..protocol.errors import Forbidden, Paused, SCIMError
 from ..records import log, tokens
 from ..records.models import now
 from ..state import State, get_state
-from . import access_tokens, assertion, bearer
+from . import access_tokens, assertion, bearer, tracing
 from .directory import DirectoryError
 
 #: Bytes of a request; an assertion is the largest part of one.
@@ -32,6 +32,7 @@ _UNDESCRIBABLE = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")
 _CREDENTIALS = frozenset({"client_id", "client_secret", "client_assertion"})
 
 blueprint = Blueprint("h5mag_scim_oauth", __name__)
+tracing.follow(blueprint)
 
 
 def register(app: Flask, state: State) -> None:
@@ -291,6 +292,7 @@ def _record(state: State, caller: bearer.Caller, event: log.Event, **what: Any) 
         event,
         actor=caller.actor,
         method=request.method,
+        request=tracing.request_facts(caller.token.fingerprint),
         **what,
     )
 

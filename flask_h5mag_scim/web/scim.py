@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter
 from ..protocol import messages
 from ..protocol.errors import MethodNotAllowed, NotFound, NotImplementedHere
 from ..state import State, get_state
-from . import bearer, bulk, cors, discovery, journal, search, verbs
+from . import bearer, bulk, cors, discovery, journal, search, tracing, verbs
 from .exchange import (
     MAX_BODY,
     MEDIA_TYPE,
@@ -22,6 +22,7 @@ from .exchange import (
 from .failures import as_scim_error, is_given_up
 
 blueprint = Blueprint("h5mag_scim_api", __name__)
+tracing.follow(blueprint)
 
 
 class AnyPath(BaseConverter):
@@ -53,10 +54,11 @@ def endpoint(path: str = "") -> Response:
     if cors.is_preflight():
         return cors.preflight(state.config)
     request.max_content_length = MAX_BODY
-    return _carry_out(path, http_message(), state)
+    return _carry_out(path, state)
 
 
-def _carry_out(path: str, message: Message, state: State, *, can_repeat: bool = True) -> Response:
+def _carry_out(path: str, state: State, *, can_repeat: bool = True) -> Response:
+    message = http_message(path)
     caller: bearer.Caller | None = None
     exchange: Exchange | None = None
     try:
@@ -71,9 +73,9 @@ def _carry_out(path: str, message: Message, state: State, *, can_repeat: bool = 
         if can_repeat and is_given_up(cause):
             # Of two requests that wait for each other the database gives one up. Nothing of
             # it is done, and a second time nothing is in its way.
-            return _carry_out(path, message, state, can_repeat=False)
+            return _carry_out(path, state, can_repeat=False)
         error = as_scim_error(cause)
-        journal.record_refusal(state, caller, exchange, error)
+        journal.record_refusal(state, caller, message, exchange, error)
         return _response(Answer(error.status, error.body()), error.headers())
     journal.touch(state, caller)
     for about, change in answer.changes:

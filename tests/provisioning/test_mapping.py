@@ -303,7 +303,7 @@ def test_with_a_catch_all_nothing_is_lost(seed: int) -> None:
     assert comparable(found) == comparable(with_primary(document))
     assert ignored == []
     assert document == before
-    assert attributes.write(person, found, copy.deepcopy(found)) == ([], [])
+    assert attributes.write(person, found, copy.deepcopy(found)) == ({}, [])
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -347,7 +347,7 @@ def test_slots_and_what_is_left_of_their_elements() -> None:
         {"type": "home", "value": "h@x"},
     ]
     paths, _ = attributes.write(person, {}, {"emails": emails})
-    assert paths == ['emails[type eq "work"].value', 'emails[type eq "home"].value', "emails"]
+    assert list(paths) == ['emails[type eq "work"].value', 'emails[type eq "home"].value', "emails"]
     assert (person.work_mail, person.home_mail) == ("w@x", "h@x")
     assert person.extra == {
         "emails": [
@@ -422,7 +422,7 @@ def test_what_no_map_names_is_not_touched() -> None:
     attributes = attribute_map(**NEEDED, displayName="title")
     before = attributes.document(person)
     paths, _ = attributes.write(person, before, {**before, "userName": "bo"})
-    assert paths == ["userName"]
+    assert paths == {"userName": ("ada", "bo")}
     assert (person.login, person.token, person.title) == ("bo", token, "T")
 
 
@@ -435,7 +435,7 @@ def test_a_read_only_attribute_may_be_mapped_and_is_never_written() -> None:
     person = Person(login="ada", title="Boss", born=datetime(2026, 1, 1))
     before = attributes.document(person)
     assert before[ENTERPRISE_USER] == {"manager": {"displayName": "Boss"}}
-    assert attributes.write(person, before, {"userName": "ada"}) == ([], [])
+    assert attributes.write(person, before, {"userName": "ada"}) == ({}, [])
     assert person.title == "Boss"
     assert person.born is not None
 

@@ -60,19 +60,19 @@ def members(session: Session, one: Membership, group: int = 1) -> set[int]:
 @both_databases
 @both_kinds
 def test_members_come_and_go(session: Session, kind: str) -> None:
-    """Each step says how many rows it touched; whoever is in already is not touched."""
+    """Each step says whom it moved; whoever is in already is not touched."""
     one = MEMBERSHIPS[kind]
-    assert one.add(session, 1, [1, 2, 3]) == 3
-    assert one.add(session, 1, [3, 4]) == 1
-    assert one.add(session, 1, []) == 0
-    assert one.add(session, 2, [1]) == 1
+    assert one.add(session, 1, [1, 2, 3]) == [1, 2, 3]
+    assert one.add(session, 1, [3, 4]) == [4]
+    assert one.add(session, 1, []) == []
+    assert one.add(session, 2, [1]) == [1]
     assert one.remove(session, 1, [2, 99]) == 1
     assert one.remove(session, 1, [2]) == 0
     assert members(session, one) == {1, 3, 4}
-    assert one.replace(session, 1, [3, 5]) == 3
+    assert one.replace(session, 1, [3, 5]) == ([5], 2)
     assert members(session, one) == {3, 5}
-    assert one.replace(session, 1, [5, 3]) == 0
-    assert one.replace(session, 1, []) == 2
+    assert one.replace(session, 1, [5, 3]) == ([], 0)
+    assert one.replace(session, 1, []) == ([], 2)
     assert members(session, one) == set()
     assert members(session, one, 2) == {1}
 
@@ -98,7 +98,7 @@ def test_the_size_of_the_group_does_not_matter(session: Session, size: int) -> N
             (statement.split()[0], len(parameters))
         ),
     )
-    assert one.add(session, 1, [5, 10_001]) == 1
+    assert one.add(session, 1, [5, 10_001]) == [10_001]
     assert one.remove(session, 1, [7, 10_002]) == 1
     assert seen == [("SELECT", 3), ("INSERT", 3), ("DELETE", 3)]
 
@@ -107,8 +107,8 @@ def test_more_than_one_batch(session: Session, monkeypatch: pytest.MonkeyPatch) 
     """Lists longer than what one statement takes are cut, and nobody falls through."""
     monkeypatch.setattr(membership, "BATCH", 3)
     one = MEMBERSHIPS["plain"]
-    assert one.add(session, 1, range(10)) == 10
-    assert one.replace(session, 1, range(5, 15)) == 10
+    assert len(one.add(session, 1, range(10))) == 10
+    assert one.replace(session, 1, range(5, 15)) == (list(range(10, 15)), 5)
     assert members(session, one) == set(range(5, 15))
     assert one.remove(session, 1, range(14)) == 9
     assert members(session, one) == {14}
@@ -154,8 +154,8 @@ def test_a_host_with_several_databases_is_asked_in_the_right_one(tmp_path: Any) 
     one = Membership(table, group="g", user="u")
     with app.app_context():
         db.create_all()
-        assert one.add(db.session, 1, [1, 2]) == 2
-        assert one.replace(db.session, 1, [2]) == 1
+        assert one.add(db.session, 1, [1, 2]) == [1, 2]
+        assert one.replace(db.session, 1, [2]) == ([], 1)
         assert one.remove(db.session, 1, [2]) == 1
         db.session.remove()
         for engine in db.engines.values():
