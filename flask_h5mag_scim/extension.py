@@ -19,6 +19,7 @@ from .state import EXTENSION, State, get_state
 from .web import (
     directory,
     forms,
+    managed,
     modes,
     oauth,
     pages,
@@ -318,6 +319,29 @@ class H5magSCIM:
         keys = [self.user.key(user) for user in users]
         return links.provisioned(self.db.session, self.records, self.account_key(account), keys)
 
+    def managed_attributes(self, user: Any) -> frozenset[str]:
+        """The names of the model's attributes that Microsoft Entra ID manages in ``user``: what
+        a view of the host's own must not change, because the next cycle would write over it, or
+        never notice.
+
+        Those that the map writes; ``"*"`` and what can only be read are none. Empty for
+        somebody whom SCIM has not written, for somebody new, and in an account without the
+        licence, where Microsoft Entra is refused. One statement for each user and request.
+
+        :param user: an entity of the user model; anything else is not managed.
+        """
+        return managed.attributes(user)
+
+    def managed(self, user: Any, attribute: str) -> bool:
+        """Whether one attribute is among :meth:`managed_attributes`; in templates
+        ``scim_managed(user, attribute)``.
+
+        :param attribute: the model's name of it, like ``"first_name"``, or the map's SCIM path,
+            like ``"name.givenName"``.
+        :raises ValueError: when it is neither; a misspelt name must not open a field.
+        """
+        return managed.is_managed(user, attribute)
+
     def link_user(self, user: Any, oid: str, *, by: str = "") -> None:
         """Say who a user is at Microsoft: single sign-on for somebody who is not provisioned.
         In place of whatever was known, in the caller's transaction; does not commit.
@@ -377,6 +401,7 @@ class H5magSCIM:
         scim.register(app, state)
         sessions.register(app)
         pages.register(app, state)
+        managed.register(app)
         sso.register(app, state)
         oauth.register(app, state)
 

@@ -491,3 +491,16 @@ def test_people_and_crews_with_the_same_numbers_are_not_mixed_up(ship: Ship) -> 
                 for one in each["Resources"]
             ]
             assert walked == listed, query
+
+
+def test_a_form_is_told_what_the_map_writes(ship: Ship) -> None:
+    """By the names of this host's model; its machines are nobody that SCIM knows."""
+    key = int(ship.human()["id"])
+    with ship.app.test_request_context("/"):
+        human = db.session.get_one(Human, key)
+        written = {entry.attribute for entry in scim.user.map.entries if entry.writable}
+        assert {"login", "enabled", "first", "kind"} <= scim.managed_attributes(human) == written
+        assert scim.managed(human, "userName")
+        assert not scim.managed(human, "number")
+        printer = db.session.scalars(sa.select(Person).filter_by(login="printer")).one()
+        assert scim.managed_attributes(printer) == frozenset()

@@ -40,6 +40,20 @@ def _row(account_id: Any, user_id: Any, **values: Any) -> dict[str, Any]:
     return {"account_id": account_id, "user_id": user_id, "session_epoch": 0, **values}
 
 
+def end_sessions_of(
+    session: Session, records: Records, account_id: Any, user_ids: Sequence[Any]
+) -> None:
+    """:func:`end_sessions` for several users of whom something is known already. One
+    statement."""
+    UserLink = records.UserLink
+    session.execute(
+        sa.update(UserLink)
+        .where(UserLink.account_id == account_id, UserLink.user_id.in_(user_ids))
+        .values(session_epoch=UserLink.session_epoch + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
 _KEY = ("account_id", "user_id")
 
 
@@ -140,6 +154,20 @@ def _is_provisioned(records: Records) -> sa.Select[Any]:
     )
 
 
+def provisioned_by(session: Session, records: Records, account_id: Any, user_id: Any) -> Any:
+    """The account's row when its SCIM has written this user, else ``None``."""
+    UserLink = records.UserLink
+    return session.scalar(
+        records.with_account(UserLink)
+        .with_only_columns(records.account, maintain_column_froms=True)
+        .where(
+            UserLink.account_id == account_id,
+            UserLink.user_id == user_id,
+            UserLink.provisioned_at.is_not(None),
+        )
+    )
+
+
 def provisioned(
     session: Session, records: Records, account_id: Any, user_ids: Sequence[Any]
 ) -> set[Any]:
@@ -154,3 +182,48 @@ def provisioned(
             )
         )
     )
+
+
+def count_provisioned(session: Session, records: Records, account_id: Any) -> int:
+    """How many users this account's SCIM has written."""
+    found = sa.select(sa.func.count()).where(*_is_of(records, account_id))
+    return session.scalar(found) or 0
+
+
+def some_provisioned(
+    session: Session, records: Records, account_id: Any, *, limit: int
+) -> list[Any]:
+    """The keys of some users whom this account's SCIM has written, in order."""
+    UserLink = records.UserLink
+    return list(
+        session.scalars(
+            sa.select(UserLink.user_id)
+            .where(*_is_of(records, account_id))
+            .order_by(UserLink.user_id)
+            .limit(limit)
+        )
+    )
+
+
+def let_go(
+    session: Session, records: Records, account_id: Any, user_ids: Sequence[Any] | None = None
+) -> int:
+    """Let users be the application's own, as if this account's SCIM had never written them.
+    Who they are at Microsoft, where they are linked, stays. Says how many it were.
+
+    :param user_ids: whom; everybody if left out.
+    """
+    UserLink = records.UserLink
+    some = [] if user_ids is None else [UserLink.user_id.in_(user_ids)]
+    result: Any = session.execute(
+        sa.update(UserLink)
+        .where(*_is_of(records, account_id), *some)
+        .values(provisioned_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount)
+
+
+def _is_of(records: Records, account_id: Any) -> list[Any]:
+    UserLink = records.UserLink
+    return [UserLink.account_id == account_id, UserLink.provisioned_at.is_not(None)]

@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-TEXTS: dict[str, str] = {}
+TEXTS = {
+    "managed": "Managed by Microsoft Entra ID",
+}
