@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import without_literals
 
@@ -21,6 +22,9 @@ MAX_MEMBERS = 100
 MAX_VALUES = 1000
 #: Of an expression, how many characters are looked at.
 MAX_EXPRESSION = 1000
+#: How deep a value is looked into, and how long a name is that is remembered.
+MAX_DEPTH = 8
+MAX_NAME = 100
 
 _ADDRESS = re.compile(r"([^@\s]*)@([^@\s]+)")
 _SECRET = re.compile(
@@ -71,9 +75,7 @@ def pairs(values: Mapping[str, Sequence[Any]], *, hide: bool) -> dict[str, list[
     """
     return {
         # With "*", a name may be the client's own text.
-        without_literals(name[:MAX_EXPRESSION]): [
-            _Walk(hide=hide).of(value, name) for value in both
-        ]
+        _named(name).shown: [_Walk(hide=hide).of(value, _named(name)) for value in both]
         for name, both in islice(values.items(), MAX_MEMBERS)
     }
 
@@ -93,6 +95,8 @@ def expression(text: str) -> str:
     """A path or a filter, even one that cannot be read, for people who need not learn what it
     compares with: names of attributes, operators and brackets, and "…" for the rest.
     """
+    if len(text) <= MAX_NAME and _ATTRIBUTE.fullmatch(text):
+        return text  # as in most operations of a PATCH
     parts = _PART.findall(without_literals(text[:MAX_EXPRESSION]))
     words = [number for number, part in enumerate(parts) if not part.isspace()]
     for place, number in enumerate(words):
@@ -114,6 +118,34 @@ def _is_open(part: str, following: str, *, is_alone: bool) -> bool:
     return following in _OPERATORS or following in ("[", ",") or (is_alone and not following)
 
 
+class _Name(NamedTuple):
+    """The name of a member, or the path that stands for one, and what that says."""
+
+    #: As it is shown: a PATCH without a path has paths for names, and they may compare with
+    #: values.
+    shown: str
+    lower: str
+    is_secret: bool
+
+
+def _named(name: str) -> _Name:
+    # A few dozen names make all that clients send; what nobody sends twice is not kept.
+    return _known_name(name) if len(name) <= MAX_NAME else _seen(name[:MAX_EXPRESSION])
+
+
+@lru_cache(maxsize=1024)
+def _known_name(name: str) -> _Name:
+    return _seen(name)
+
+
+def _seen(name: str) -> _Name:
+    shown = without_literals(name)[:MAX_LENGTH]
+    return _Name(shown, name.lower(), _SECRET.search(name) is not None)
+
+
+_NAMELESS = _Name("", "", is_secret=False)
+
+
 class _Walk:
     """One way through a value, as far as it is shown."""
 
@@ -121,15 +153,17 @@ class _Walk:
         self._hide = hide
         self._left = MAX_VALUES
 
-    def of(self, value: Any, name: str = "", depth: int = 0) -> Any:
+    def of(self, value: Any, name: _Name = _NAMELESS, depth: int = 0) -> Any:
         """``value``, which stands under ``name``, as it is shown."""
         self._left -= 1
-        if value is None or isinstance(value, bool):
+        if value is None or value is True or value is False:
             return value
-        if depth > 8 or self._left < 0:
-            return "…"
-        if _SECRET.search(name[:MAX_LENGTH]):
+        if name.is_secret:
             return MASK
+        if isinstance(value, str):
+            return self._of_text(value, name.lower)
+        if depth > MAX_DEPTH or self._left < 0:
+            return "…"
         match value:
             case dict():
                 return self._of_members(value, depth)
@@ -137,27 +171,30 @@ class _Walk:
                 shown = [self.of(each, name, depth + 1) for each in value[:MAX_ELEMENTS]]
                 more = len(value) - len(shown)
                 return [*shown, f"… and {more} more"] if more else shown
-            case str():
-                return self._of_text(value, name.lower())
-        return self._of_number(value, name.lower())
+        return self._of_number(value, name.lower)
 
     def _of_members(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        members = [(_named(key), each) for key, each in islice(value.items(), MAX_MEMBERS)]
         # The value of a PATCH's operation is what its path says, whatever it is called.
-        paths = [each for key, each in islice(value.items(), 10) if key.lower() == "path"]
-        is_secret = any(isinstance(path, str) and _SECRET.search(path) for path in paths)
-        found = {}
-        for key, each in islice(value.items(), MAX_MEMBERS):
-            # A PATCH without a path has paths for names, and they may compare with values.
-            shown = without_literals(key[:MAX_EXPRESSION])[:MAX_LENGTH]
-            hidden = is_secret and key.lower() == "value"
-            found[shown] = MASK if hidden else self.of(each, key, depth + 1)
+        is_secret = any(
+            name.lower == "path" and isinstance(each, str) and _named(each).is_secret
+            for name, each in members
+        )
+        found = {
+            name.shown: MASK
+            if is_secret and name.lower == "value"
+            else self.of(each, name, depth + 1)
+            for name, each in members
+        }
         if len(value) > MAX_MEMBERS:
             found["…"] = f"{len(value) - MAX_MEMBERS} more"
         return found
 
     def _of_text(self, text: str, name: str) -> str:
+        if self._left < 0:
+            return "…"
         if name in _EXPRESSIONS:
-            if _SECRET.search(text[:MAX_EXPRESSION]) or self._hide:
+            if self._hide or _named(text).is_secret:
                 return _address(text) if text.startswith("/") else expression(text)[:MAX_LENGTH]
             return text[:MAX_LENGTH]
         text, is_cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
@@ -167,10 +204,8 @@ class _Walk:
             return text
         if name in _OPEN and _OPEN[name].fullmatch(text):
             return text
-        whole = _ADDRESS.fullmatch(text)
-        if whole and not is_cut:
-            return f"{whole[1][:1]}{MASK}@{whole[2]}"
-        return f"{text[0]}{MASK}"
+        whole = _ADDRESS.fullmatch(text) if "@" in text and not is_cut else None
+        return f"{whole[1][:1]}{MASK}@{whole[2]}" if whole else f"{text[0]}{MASK}"
 
     def _of_number(self, value: Any, name: str) -> Any:
         if not self._hide or (name in _OPEN and _OPEN[name].fullmatch(str(value))):
