@@ -290,6 +290,11 @@ class Config:
         """Whether the host has a registration at Microsoft that accounts can use."""
         return self.oidc_client_id is not None
 
+    @property
+    def has_brake(self) -> bool:
+        """Whether SCIM may deactivate or delete only so many users within an hour."""
+        return self.brake_users is not None or self.brake_percent is not None
+
 
 def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[str]]:
     """The checked configuration, and the ``H5MAG_SCIM_…`` keys nobody knows.

@@ -13,12 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from . import accounts
+from . import accounts, warnings
 from .models import IdentityProviderMixin, Mode, ProviderState, Records, new_public_id, now
 from .vault import Vault
-
-#: With how many days left people are warned of the end of a secret; 0 is when it has come.
-SECRET_WARNINGS = (30, 14, 3, 0)
 
 #: How long *Require* lasts that nobody keeps: long enough to see that people come in, and to
 #: wait for when they do not.
@@ -224,7 +221,7 @@ def sealed_secret(
 
 
 def secret_warning(row: IdentityProviderMixin, at: datetime) -> int | None:
-    """The one of :data:`SECRET_WARNINGS` that is due at the time ``at``; also when Microsoft has
+    """The one of :data:`.warnings.STEPS` that is due at the time ``at``; also when Microsoft has
     said of a secret that its end has come."""
     if row.client_id is None:
         return None
@@ -232,11 +229,7 @@ def secret_warning(row: IdentityProviderMixin, at: datetime) -> int | None:
         return 0
     if row.secret_expires_at is None:
         return None
-    left = row.secret_expires_at - at
-    if left <= timedelta(0):
-        return 0
-    due = [days for days in SECRET_WARNINGS if left <= timedelta(days=days)]
-    return min(due, default=None)
+    return warnings.step(row.secret_expires_at, at)
 
 
 def note_secret_warning(
