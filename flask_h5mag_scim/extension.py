@@ -311,13 +311,13 @@ class H5magSCIM:
 
     def provisioned(self, account: Any, users: Sequence[Any]) -> set[Any]:
         """The primary keys of those of ``users`` whom this account's SCIM has written: what
-        a list of people needs to say who is managed by Microsoft Entra ID. One statement.
+        a list of people needs to say who came through Microsoft Entra ID. One statement, also
+        for what :meth:`managed` is asked about them in the same request.
 
         :param account: the account's row.
         :param users: entities of the user model.
         """
-        keys = [self.user.key(user) for user in users]
-        return links.provisioned(self.db.session, self.records, self.account_key(account), keys)
+        return managed.provisioned(account, users)
 
     def managed_attributes(self, user: Any) -> frozenset[str]:
         """The names of the model's attributes that Microsoft Entra ID manages in ``user``: what

@@ -169,6 +169,24 @@ def test_a_form_with_ten_fields_asks_once(
             assert scim.managed_attributes(people[0]) == frozenset()
 
 
+@both_databases
+def test_a_list_with_fields_asks_once(
+    app: Flask, entra: Entra, statements: Callable[[], Any]
+) -> None:
+    """``provisioned`` has asked about everybody; what follows for each of them is free."""
+    keys = [uuid.UUID(entra.user(f"user{number}")["id"]) for number in range(20)]
+    with app.test_request_context("/people"):
+        people = db.session.scalars(sa.select(User).filter(User.account.has(slug="acme"))).all()
+        account = people[0].account
+        with statements() as seen:
+            assert scim.provisioned(account, people) == set(keys)
+            assert sum(scim.managed(user, "role") for user in people) == len(keys)
+        assert len(seen) == 1
+        account.plan = "professional"
+        assert not any(scim.managed(user, "role") for user in people)
+        db.session.rollback()
+
+
 def test_outside_a_request_every_question_is_asked(app: Flask, entra: Entra) -> None:
     """A worker that lives for days hears what has changed."""
     key = uuid.UUID(entra.user("ada")["id"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from flask import Flask, g, has_request_context, request
 
@@ -53,30 +53,47 @@ def _written() -> Mapping[str, str]:
     return {entry.attribute: entry.text for entry in entries if entry.writable}
 
 
+def provisioned(account: Any, users: Sequence[Any]) -> set[Any]:
+    """The keys of those of ``users`` whom this account's SCIM has written, in one statement.
+    What is asked of them in this request afterwards takes no more."""
+    state = get_state()
+    scim = state.scim
+    key, user_ids = scim.account_key(account), [scim.user.key(user) for user in users]
+    found = links.provisioned(state.session, scim.records, key, user_ids)
+    asked = _asked()
+    asked.update({(key, each): account if each in found else None for each in user_ids})
+    return found
+
+
 def _is_managed(user: Any) -> bool:
-    """Whether SCIM has written ``user``, and may go on to; asked once in a request."""
-    scim = get_state().scim
+    """Whether SCIM has written ``user``, and may go on to."""
+    state = get_state()
+    scim = state.scim
     if not isinstance(user, scim.user.model):
         return False
     key, user_id = getattr(user, scim.user.account), scim.user.key(user)
     if key is None or user_id is None:
         return False  # somebody new
-    if not has_request_context():
-        return _ask(key, user_id)
-    # An application context may outlive the request, as in a test.
-    of_request, asked = g.get(_ASKED, (None, {}))
-    if of_request is not request._get_current_object():
-        asked = {}
-        setattr(g, _ASKED, (request._get_current_object(), asked))
+    asked = _asked()
     if (key, user_id) not in asked:
-        asked[key, user_id] = _ask(key, user_id)
-    return bool(asked[key, user_id])
-
-
-def _ask(key: Any, user_id: Any) -> bool:
-    state = get_state()
-    # A form that is shown again may have written on the user what the database refuses.
-    with state.session.no_autoflush:
-        account = links.provisioned_by(state.session, state.scim.records, key, user_id)
+        # A form that is shown again may have written on the user what the database refuses.
+        with state.session.no_autoflush:
+            found = links.provisioned_by(state.session, scim.records, key, user_id)
+        asked[key, user_id] = found
+    account = asked[key, user_id]
     # Without a licence Microsoft Entra is refused, and nobody else could change anything.
-    return account is not None and state.scim.is_licensed(account)
+    return account is not None and scim.is_licensed(account)
+
+
+def _asked() -> dict[tuple[Any, Any], Any]:
+    """Who was asked about in this request: the keys of account and user, and the account's row
+    if its SCIM has written the user. New each time outside a request."""
+    if not has_request_context():
+        return {}
+    # An application context may outlive the request, as in a test.
+    here: Any = cast(Any, request)._get_current_object()
+    of_request, asked = g.get(_ASKED, (None, {}))
+    if of_request is not here:
+        asked = {}
+        setattr(g, _ASKED, (here, asked))
+    return asked  # type: ignore[no-any-return]  # g has no types
