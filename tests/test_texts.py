@@ -14,6 +14,12 @@ PACKAGE = Path(texts.__file__).parent.parent
 
 #: Keys whose ends are put together while the application runs.
 COMPUTED = {
+    "orphan",
+    "rotation",
+    "guide",
+    "disconnect",
+    "disconnected",
+    "kept",
     "event",
     "refused",
     "kind",
@@ -28,12 +34,18 @@ COMPUTED = {
     "began",
     "trial",
     "activity",
+    "meaning",
+    "step",
     "attributes",
     "token_problem",
     "sign_in",
     "test_hint",
     "aadsts",
     "nobody",
+    "shell",
+    "explain",
+    "check",
+    "cure",
 }
 
 

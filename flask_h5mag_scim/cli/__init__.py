@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
-from . import oauth, sso, tokens
+from . import explain, oauth, sso, tokens
 
 group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
 group.add_command(tokens.group)
 group.add_command(oauth.group)
 group.add_command(sso.group)
+group.add_command(explain.explain)

@@ -1,22 +1,68 @@
-"""What the commands share: the account they are about, tables, times."""
+"""What the commands share: their help, the account they are about, tables, JSON, times."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
+import sqlalchemy as sa
+from flask.cli import AppGroup, with_appcontext
 
 from .. import config as configuration
+from ..provisioning.mapping import timestamp
 from ..records import locks
 from ..records.tokens import OPERATOR as OPERATOR
 from ..state import State, get_state
+from ..texts import say
 
 
-def for_account(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--account``, as :class:`State`, the account's row and its key."""
+class Command(click.Command):
+    """A command whose help ends with an example and with what its exit codes say.
+
+    :param example: what somebody might type; several lines for several.
+    """
+
+    def __init__(self, *words: Any, example: str = "", **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.example:
+            with formatter.section(say("shell.example")):
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        with formatter.section(say("shell.exit_codes")):
+            formatter.write_dl([(code, say(f"shell.exit_{code}")) for code in ("0", "1", "2")])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            raise click.ClickException(
+                say("shell.database", error=database_error(error))
+            ) from error
+
+
+class Group(AppGroup):
+    """A group of such commands, each within the application's context."""
+
+    command_class = Command
+
+
+def database_error(error: sa.exc.DBAPIError) -> str:
+    """What the database says, in one line and without the statement and its values."""
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
+def for_account(command: Callable[..., None], *, locked: bool = True) -> Callable[..., None]:
+    """Give a command ``--account``, as :class:`State`, the account's row and its key. Nobody
+    else changes the account meanwhile."""
 
     @click.option(
         "--account", required=True, metavar="NAME", help="The account, as the host finds it."
@@ -24,11 +70,10 @@ def for_account(command: Callable[..., None]) -> Callable[..., None]:
     @with_appcontext
     def run(account: str, **options: Any) -> None:
         state = get_state()
-        found = state.scim.find_account(account)
-        if found is None:
-            raise click.ClickException(f"There is no account {account!r}.")
+        found = find_account(state, account)
         account_id = state.scim.account_key(found)
-        locks.lock_account(state.session, state.scim.account, account_id)
+        if locked:
+            locks.lock_account(state.session, state.scim.account, account_id)
         command(state, found, account_id, **options)
 
     run.__doc__ = command.__doc__
@@ -36,9 +81,22 @@ def for_account(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+#: The same for a command that only reads, and waits for nobody.
+about_account = partial(for_account, locked=False)
+
+
+def find_account(state: State, name: str) -> Any:
+    """The account's row that an operator means."""
+    found = state.scim.find_account(name)
+    if found is None:
+        raise click.ClickException(f"There is no account {name!r}.")
+    return found
+
+
 cloud_option = click.option(
     "--cloud", default="global", show_default=True, help="A name in H5MAG_SCIM_OIDC_CLOUDS."
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for machines.")
 
 
 def directory(state: State, cloud: str, tenant: str) -> str:
@@ -54,11 +112,52 @@ def directory(state: State, cloud: str, tenant: str) -> str:
 
 
 def show(rows: Sequence[tuple[str, ...]]) -> None:
-    """A table for the eye; its first row is the heading."""
+    """A table for the eye; its first row is the heading. On a terminal that is too narrow for
+    it, each row is a block of its own, so that nothing is ever cut."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sys.stdout.isatty() and sum(widths) + 2 * (len(widths) - 1) > terminal_width():
+        heading, *rest = rows
+        for number, row in enumerate(rest):
+            if number:
+                click.echo()
+            show_pairs(list(zip(heading, row, strict=True)))
+        return
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names and what they are, below each other."""
+    width = max(len(name) for name, _ in pairs)
+    for name, text in pairs:
+        click.echo(f"{name.ljust(width)}  {text}".rstrip())
+
+
+def show_json(value: Any) -> None:
+    """One JSON document on standard output: a list as an array, however long."""
+    click.echo(json.dumps(value, default=_as_json, ensure_ascii=False, indent=2))
+
+
+def _as_json(value: Any) -> str:
+    return timestamp(value) if isinstance(value, datetime) else str(value)
+
+
+def say_wrapped(text: str, *, indent: str = "", **style: Any) -> None:
+    """Sentences as wide as the terminal. Lines that begin with blanks, code to be copied, stay
+    as they are."""
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            width = min(terminal_width(), 100)
+            line = click.wrap_text(line, width, initial_indent=indent, subsequent_indent=indent)
+        else:
+            line = indent + line
+        click.secho(line, **style)
+
+
+def terminal_width() -> int:
+    """How many columns there are for text."""
+    return shutil.get_terminal_size().columns
 
 
 def time_text(value: datetime | None) -> str:

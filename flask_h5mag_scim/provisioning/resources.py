@@ -727,15 +727,30 @@ class Resource:
         entry = self.map.find(path)
         if entry is None or self._has_unique_index(entry.attribute):
             return None
-        columns = sa.inspect(self.model).columns
-        account, column = columns[self.account].name, columns[entry.attribute].name
-        lowered = f"sa.func.lower(sa.text('{column}'))"
+        index = self.index(entry.attribute, lowered=entry.ignores_case, unique=True)
         return Advice(
             f"{self.model.__name__} has no unique index on {self.account} and {entry.attribute}: "
             f"two requests at once could create the same {path} twice.",
-            f"Add sa.Index('uq_{columns[entry.attribute].table.name}_{column}', '{account}', "
-            f"{lowered if entry.ignores_case else repr(column)}, unique=True).",
+            f"Add {index}.",
         )
+
+    def index(self, attribute: str, *, lowered: bool, unique: bool = False) -> str | None:
+        """The line of the model that makes an index by which an account's resources are found;
+        ``None`` for a hybrid, whose expression only the host knows.
+
+        :param lowered: whether values are compared in lower case.
+        """
+        columns = sa.inspect(self.model).columns
+        if attribute not in columns:
+            return None
+        table, column = columns[attribute].table.name, columns[attribute].name
+        parts = [
+            repr(columns[self.account].name),
+            f"sa.func.lower(sa.text({column!r}))" if lowered else repr(column),
+            # With the key at its end, a page needs no sorting.
+            "unique=True" if unique else repr(self._key_column.name),
+        ]
+        return f"sa.Index('{'uq' if unique else 'ix'}_{table}_{column}', {', '.join(parts)})"
 
     def _has_unique_index(self, attribute: str) -> bool:
         mapper: Any = sa.inspect(self.model)

@@ -89,25 +89,40 @@ class Search:
         :raises InvalidFilter: when the filter cannot be asked of the database.
         :raises InvalidValue: when nothing is sorted by what ``sort_by`` names.
         """
-        filters, values = self._prepare(query)
-        shape = _Shape(filters, self._sorts(query), query.descending)
-        parameters = {ACCOUNT: account_id, **values}
+        filters, parameters, statement = self._asked(account_id, query)
         offset = query.start_index - 1
         found: Sequence[Any] = []
         total: int | None = None
         if query.count:
-            limits = {
-                "scim_limit": query.count,
-                "scim_offset": offset,
-                "scim_reach": query.count + offset,
-            }
-            found = session.execute(self._page(shape), {**parameters, **limits}).all()
+            found = session.execute(statement, parameters).all()
             # A page that is not full, or the first one empty, has counted itself.
             if len(found) < query.count and (found or not offset):
                 total = offset + len(found)
         if total is None:
             total = session.scalar(self._count(filters), parameters) or 0
         return Page(*self._rows(session, account_id, found), total)
+
+    def statement(self, account_id: Any, query: Query) -> tuple[sa.Select[Any], dict[str, Any]]:
+        """What :meth:`page` asks the database, and the values, for whoever explains it.
+
+        :raises InvalidFilter: like :meth:`page`.
+        :raises InvalidValue: like :meth:`page`.
+        """
+        _, parameters, statement = self._asked(account_id, query)
+        return statement, parameters
+
+    def _asked(
+        self, account_id: Any, query: Query
+    ) -> tuple[tuple[Shape | None, ...], dict[str, Any], sa.Select[Any]]:
+        filters, values = self._prepare(query)
+        shape = _Shape(filters, self._sorts(query), query.descending)
+        offset = query.start_index - 1
+        limits = {
+            "scim_limit": query.count,
+            "scim_offset": offset,
+            "scim_reach": query.count + offset,
+        }
+        return filters, {ACCOUNT: account_id, **values, **limits}, self._page(shape)
 
     def follow(
         self, session: Session, account_id: Any, query: Query, place: Place | None

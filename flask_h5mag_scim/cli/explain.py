@@ -1,0 +1,267 @@
+"""``flask scim explain``: what becomes of a filter, from its text to the database's plan."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from flask.cli import with_appcontext
+from sqlalchemy.orm import Session
+
+from ..protocol.errors import SCIMError
+from ..protocol.messages import Query
+from ..protocol.paths import AttrExp, Filter, LogExp, Not, ValuePath, parse_filter
+from ..provisioning.expressions import Comparison, Constant, Joined, Negation, Relation, Shape
+from ..provisioning.resources import Resource
+from ..state import State, get_state
+from ..texts import say
+from . import plans
+from .plans import Access, Plan, Reach
+from .shell import (
+    Command,
+    find_account,
+    json_option,
+    say_wrapped,
+    show_json,
+    show_pairs,
+    terminal_width,
+)
+
+#: What an index can be entered by, the best first.
+_ENTERED_BY = ("eq", "gt", "ge", "lt", "le")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What becomes of one filter on one resource type."""
+
+    tree: Filter
+    #: With ``:name`` for each value.
+    sql: str
+    values: dict[str, Any]
+    plan: Plan
+    #: What reads most of the resource's own table.
+    access: Access | None
+    #: What can be done about it; ``None`` where nothing has to be.
+    cure: str | None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the database goes to the rows by an index, however large the account is."""
+        return self.access is None or self.access.reach <= Reach.RANGE
+
+    @property
+    def verdict(self) -> str:
+        """In a sentence."""
+        if self.access is None:
+            return say("explain.nothing")
+        reach = self.access.reach.name.lower()
+        key = f"explain.{reach}{'_small' if self.plan.is_small and self.is_found else ''}"
+        return say(key, index=self.access.index, table=self.access.table)
+
+
+def explained(
+    session: Session, resource: Resource, account_id: Any, text: str, *, count: int
+) -> Explanation:
+    """What becomes of a filter. It is not executed.
+
+    :param count: how many resources a client's page has.
+    :raises SCIMError: when the filter is refused.
+    :raises plans.UnknownDatabase: when the database's plans are not understood.
+    """
+    tree = parse_filter(text)
+    shape = resource.compiler.prepare(tree).shape
+    statement, values = resource.lists.statement(account_id, Query(text, 1, count))
+    account = sa.inspect(resource.model).columns[resource.account]
+    shown, binds = plans.sql(statement, session.get_bind(clause=account.table).dialect)
+    plan = plans.plan(session, statement, values, account=account.name, table=account.table)
+    access = None if shape == Constant(False) else plan.reach(account.table.name)
+    cure = None
+    if access is not None and access.reach > Reach.RANGE:
+        cure = _cure(session, resource, shape, values)
+    used = {name: values.get(name, bind.value) for name, bind in binds.items()}
+    return Explanation(tree, shown, used, plan, access, cure)
+
+
+def _cure(session: Session, resource: Resource, shape: Shape, values: dict[str, Any]) -> str:
+    wanted = _entries(shape)
+    if not wanted:
+        return say("explain.cure_related" if _is_related(shape) else "explain.cure_none")
+    account = sa.inspect(resource.model).columns[resource.account]
+    lines = []
+    for one in wanted:
+        plan = plans.plan(
+            session, resource.found(one), values, account=account.name, table=account.table
+        )
+        access = plan.reach(account.table.name)
+        if access is not None and access.reach > Reach.RANGE:
+            lines.append(missing_index(resource, one.attribute, lowered=one.kind == "text"))
+    if not lines:
+        return say("explain.cure_split")
+    return "\n".join([say("explain.cure_index", model=resource.model.__name__), *lines])
+
+
+def missing_index(resource: Resource, attribute: str, *, lowered: bool) -> str:
+    """An index by which rows would be found, as a line of the model."""
+    index = resource.index(attribute, lowered=lowered)
+    if index is None:
+        return say("explain.cure_hybrid", account=resource.account, attribute=attribute)
+    return f"    {index}"
+
+
+def _entries(shape: Shape) -> list[Comparison]:
+    """Comparisons that together find everything, if each has its index; empty without any."""
+    match shape:
+        case Comparison(_, "text" | "exact" | "native" | "time", op) if op in _ENTERED_BY:
+            return [shape]
+        case Joined("and", terms):
+            found = [entries for term in terms if (entries := _entries(term))]
+            return min(found, key=_weakest, default=[])
+        case Joined(_, terms):
+            each = [_entries(term) for term in terms]
+            return [one for entries in each for one in entries] if all(each) else []
+    return []
+
+
+def _is_related(shape: Shape) -> bool:
+    match shape:
+        case Relation():
+            return True
+        case Joined(_, terms):
+            return any(map(_is_related, terms))
+        case Negation(term):
+            return _is_related(term)
+    return False
+
+
+def _weakest(entries: list[Comparison]) -> int:
+    return max(_ENTERED_BY.index(one.op) for one in entries)
+
+
+@click.command(
+    "explain",
+    cls=Command,
+    example="flask scim explain 'userName eq \"ada@contoso.com\"' --account contoso\n"
+    "flask scim explain 'displayName sw \"Ed\"' --resource Group --json",
+)
+@click.argument("filter_text", metavar="FILTER")
+@click.option(
+    "--resource",
+    "kind",
+    type=click.Choice(["User", "Group"], case_sensitive=False),
+    metavar="User|Group",
+    default="User",
+    show_default=True,
+    help="What is searched.",
+)
+@click.option("--account", metavar="NAME", help="In whose place; any account's if left out.")
+@json_option
+@with_appcontext
+def explain(filter_text: str, kind: str, account: str | None, as_json: bool) -> None:
+    """Show what becomes of FILTER: its tree, the SQL, the database's plan, and whether an index
+    finds the rows.
+
+    The statement is the one that a SCIM client's request leads to. It is explained by the
+    database and never executed.
+    """
+    state = get_state()
+    resource: Resource = state.scim.user if kind == "User" else state.scim.group
+    try:
+        found = explained(
+            state.session,
+            resource,
+            _account_id(state, account),
+            filter_text,
+            count=state.config.max_results,
+        )
+    except SCIMError as error:
+        raise click.ClickException(error.detail) from error
+    except plans.UnknownDatabase as error:
+        raise click.ClickException(say("explain.unknown_database", name=error)) from error
+    finally:
+        state.session.rollback()
+    if as_json:
+        show_json(_document(found))
+    else:
+        _show(found)
+
+
+def _account_id(state: State, name: str | None) -> Any:
+    if name is not None:
+        return state.scim.account_key(find_account(state, name))
+    key = sa.inspect(state.scim.account).primary_key[0]
+    return state.session.scalar(sa.select(key).limit(1))
+
+
+def _show(found: Explanation) -> None:
+    def section(key: str, lines: list[str]) -> None:
+        click.secho(say(key), bold=True)
+        for line in lines:
+            click.echo(f"  {line}")
+        click.echo()
+
+    section("explain.tree", [f"{'  ' * depth}{text}" for depth, text in _lines(found.tree)])
+    section("explain.sql", _wrapped(found.sql))
+    click.secho(say("explain.values"), bold=True)
+    show_pairs([(f"  :{name}", _shown(value)) for name, value in found.values.items()])
+    click.echo()
+    section("explain.plan", found.plan.lines)
+    say_wrapped(found.verdict, fg="green" if found.is_found else "yellow", bold=True)
+    if found.cure:
+        say_wrapped(found.cure)
+
+
+def _wrapped(sql: str) -> list[str]:
+    width = max(40, terminal_width() - 2)
+    lines = (textwrap.wrap(line, width, subsequent_indent="  ") for line in sql.splitlines())
+    return [part for parts in lines for part in parts]
+
+
+def _document(found: Explanation) -> dict[str, Any]:
+    return {
+        "tree": _node(found.tree),
+        "sql": found.sql,
+        "values": found.values,
+        "plan": found.plan.lines,
+        "accesses": [
+            {"table": one.table, "index": one.index, "reads": one.reach.name.lower()}
+            for one in found.plan.accesses
+        ],
+        "found_by_index": found.is_found,
+        "verdict": found.verdict,
+        "cure": found.cure,
+    }
+
+
+def _node(tree: Filter) -> dict[str, Any]:
+    match tree:
+        case LogExp(op, terms):
+            return {"op": op, "terms": [_node(term) for term in terms]}
+        case Not(inner):
+            return {"op": "not", "terms": [_node(inner)]}
+        case ValuePath(path):
+            return {"op": "has", "path": str(path)}
+        case AttrExp(path, op, value):
+            return {"op": op, "path": str(path), **({} if op == "pr" else {"value": value})}
+
+
+def _lines(tree: Filter, depth: int = 0) -> Iterator[tuple[int, str]]:
+    match tree:
+        case LogExp(op, terms):
+            yield depth, op
+            for term in terms:
+                yield from _lines(term, depth + 1)
+        case Not(inner):
+            yield depth, "not"
+            yield from _lines(inner, depth + 1)
+        case _:
+            yield depth, str(tree)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
