@@ -13,6 +13,8 @@ from .models import LogKind, Records
 
 #: More are not counted: nobody acts differently upon them.
 MAX_COUNTED = 1000
+#: Of so many former tokens it is worth while to know when they were saved.
+MAX_TOKENS = 20
 
 
 def count(

@@ -6,7 +6,7 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import (
@@ -19,26 +19,22 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
-from ..records import accounts, federation, log, providers, tokens
-from ..records.models import (
-    FederatedCredentialMixin,
-    IdentityProviderMixin,
-    Mode,
-    TokenMixin,
-    TokenState,
-    now,
-)
+from ..records import accounts, log, providers, tokens
+from ..records.models import IdentityProviderMixin, Mode, TokenMixin, TokenState, now
 from ..state import State, get_app, get_state
-from ..texts import Done, ago, ahead, say, span
+from ..texts import Done, ahead, say, span
 from . import (
     access_tokens,
     activity,
+    credentials,
+    danger,
     directory,
     forms,
+    guide,
+    live,
     modes,
     oauth,
     oidc,
-    people,
     registration,
     require,
     sessions,
@@ -47,10 +43,6 @@ from . import (
 from .frame import blueprint, check_writer, done_before, render, require_writer, to_page
 from .sso_settings import SSOForm
 
-#: How long before its end a token is warned about.
-WARNING = timedelta(days=30)
-#: Microsoft Entra's cycle of 40 minutes, and some patience.
-USUAL_CYCLE = timedelta(hours=1)
 #: How many tokens that are out of use the page shows.
 SHOWN = 20
 
@@ -71,15 +63,6 @@ class Lifetime:
     value: str
     label: str
     length: timedelta | None
-
-
-@dataclass(frozen=True)
-class Status:
-    """The pill in the header: its class, its words and one sentence."""
-
-    tone: str
-    label: str
-    why: str
 
 
 @dataclass
@@ -349,99 +332,13 @@ def _lifetimes() -> list[Lifetime]:
 # -- what the page shows -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """An account's tokens, sorted by what they mean to its admin."""
-
-    #: Newest first. All but the first are retiring.
-    active: list[TokenMixin]
-    #: Revoked and expired, newest first.
-    former: list[TokenMixin]
-    draft: TokenMixin | None
-    draft_can_be_saved: bool
-    #: Workload identities, which need no token.
-    trusted: list[FederatedCredentialMixin]
-
-    @classmethod
-    def of(cls, account: Any, at: datetime, draft: TokenMixin | None) -> Tokens:
-        """Those of ``account`` at the time ``at``; ``draft`` when it was just made."""
-        state = get_state()
-        records, key = state.scim.records, state.scim.account_key(account)
-        saved = tokens.listed(state.session, records, key)
-        draft = draft or tokens.draft(state.session, records, key)
-        is_active = [token.state(at) is TokenState.ACTIVE for token in saved]
-        return cls(
-            active=[token for token, active in zip(saved, is_active, strict=True) if active],
-            former=[token for token, active in zip(saved, is_active, strict=True) if not active],
-            draft=draft,
-            draft_can_be_saved=draft is not None and draft.state(at) is TokenState.DRAFT,
-            trusted=federation.active(state.session, records, key),
-        )
-
-    @property
-    def last_used(self) -> TokenMixin | None:
-        """The active token that was used last."""
-        used = [token for token in self.active if token.last_used_at is not None]
-        return max(used, key=lambda token: token.last_used_at or token.created_at, default=None)
-
-    def expiring(self, at: datetime) -> TokenMixin | None:
-        """The token that ends soon, of the newest and the one in use."""
-        soon = [
-            token
-            for token in (*self.active[:1], self.last_used)
-            if token and token.expires_at and token.expires_at - at <= WARNING
-        ]
-        return min(soon, key=lambda token: token.expires_at or at, default=None)
-
-    def expired(self, at: datetime) -> TokenMixin | None:
-        """The token whose end left Microsoft Entra without one."""
-        if self.active or self.trusted or not self.former:
-            return None
-        last = self.former[0]
-        return last if last.state(at) is TokenState.EXPIRED else None
-
-    def status(self, at: datetime) -> Status:
-        """The one thing to know."""
-        usable = (*self.active, *self.trusted)
-        used = [credential.last_used_at for credential in usable if credential.last_used_at]
-        if self.draft_can_be_saved:
-            return _status("warn", "draft")
-        if self.expired(at):
-            return _status("bad", "expired")
-        if (expiring := self.expiring(at)) and expiring.expires_at:
-            return _status("warn", "expiring", when=ahead(expiring.expires_at - at))
-        if used:
-            return _status("ok", "connected", ago=ago(at - max(used)))
-        return _status("wait", "waiting") if usable else _status("off", "none")
-
-    def rotation(self, at: datetime) -> str | None:
-        """With two tokens: whether the retiring one is still needed, in words."""
-        if len(self.active) < 2 or self.last_used is None:
-            return None
-        newest, older = self.active[0], self.active[1:]
-        # Testing a connection uses the new token once; only a cycle without the old one shows
-        # that Microsoft Entra has changed over.
-        quiet = all(
-            token.last_used_at is None or at - token.last_used_at > USUAL_CYCLE for token in older
-        )
-        if newest.last_used_at is None:
-            key = "rotation.wait"
-        else:
-            key = "rotation.safe" if quiet else "rotation.soon"
-        return say(key, new=newest.fingerprint)
-
-
-def _status(tone: str, key: str, **values: str) -> Status:
-    return Status(tone, say(f"status.{key}", **values), say(f"status.{key}.why", **values))
-
-
 def _page(account: Any, answer: Answer) -> BaseResponse:
     state = get_state()
     config, scim = state.config, state.scim
     key = scim.account_key(account)
-    at = now()
-    held = Tokens.of(account, at, answer.draft)
-    in_force, pending = providers.load(state.session, scim.records, key)
+    standing = live.Standing.of(account, answer.draft)
+    at, held = standing.at, standing.held
+    in_force, pending = standing.in_force, standing.pending
     mode = modes.serving(in_force, account)
     serving = in_force if mode is not Mode.OFF else None
     known = pending or in_force
@@ -457,10 +354,11 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         problems=answer.problems,
         done=answer.done,
         at=at,
+        standing=standing,
         held=held,
-        pill=held.status(at),
         expiring=held.expiring(at),
-        expired=held.expired(at),
+        expired=held.expired,
+        orphans=credentials.orphans(account, held),
         ahead=ahead,
         full=len(held.active) >= tokens.MAX_ACTIVE,
         nonce=secrets.token_urlsafe(16),
@@ -484,7 +382,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         came_by_microsoft=sessions.current().method == sessions.MICROSOFT,
         pending=pending,
         testable=pending or serving,
-        reach=None if known is None else people.reach(account, known.tenant_id),
+        reach=None if known is None else standing.reach,
         has_registration=config.has_registration,
         secret=registration.warning((in_force, pending), at),
         keeps_secret=sso_settings.keeps_secret(sso, (pending, in_force)),
@@ -497,8 +395,12 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         sign_on_url=None if known is None else oidc.sign_on_url(state, known),
         attributes=attributes,
         matching=[row.path for row in attributes if row.filterable and row.unique],
+        ignored=log.ignored(state.session, scim.records, key)[:SHOWN],
+        mapping=guide.mapping(attributes),
+        advice=guide.advice(),
         roles=scim.user.roles,
         activity=activity.recent(account),
+        danger=danger.context(account),
         shown=SHOWN,
     )
 

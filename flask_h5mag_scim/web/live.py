@@ -1,0 +1,87 @@
+"""What of the page changes while somebody looks at it, and the address that says it anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import make_response, render_template
+from werkzeug.wrappers import Response as BaseResponse
+
+from ..records import providers
+from ..records.models import IdentityProviderMixin, TokenMixin, now
+from ..state import get_state
+from ..texts import ahead, say_html
+from . import forms, guide, people
+from .credentials import Credentials, Rotation
+from .frame import blueprint
+from .people import Reach
+from .status import Facts, Status, status
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How everything stands at one moment."""
+
+    at: datetime
+    held: Credentials
+    facts: Facts
+    status: Status
+    rotation: Rotation | None
+    #: The settings of single sign-on in force, and those that wait for their test.
+    in_force: IdentityProviderMixin | None
+    pending: IdentityProviderMixin | None
+    #: For the directory of those that were saved last.
+    reach: Reach
+    steps: tuple[guide.Step, ...]
+
+    @classmethod
+    def of(cls, account: Any, draft: TokenMixin | None = None) -> Standing:
+        """That of ``account`` now.
+
+        :param draft: the token that was just made, where the caller has it.
+        """
+        at = now()
+        state = get_state()
+        held = Credentials.of(account, at, draft)
+        facts = Facts.of(account, at, held)
+        key = state.scim.account_key(account)
+        in_force, pending = providers.load(state.session, state.scim.records, key)
+        known = pending or in_force
+        # Whose object ids are known does not depend on the directory.
+        reach = people.reach(account, "" if known is None else known.tenant_id)
+        return cls(
+            at=at,
+            held=held,
+            facts=facts,
+            status=status(facts, at),
+            rotation=held.rotation(at),
+            in_force=in_force,
+            pending=pending,
+            reach=reach,
+            steps=guide.steps(facts, reach, in_force),
+        )
+
+    @property
+    def steps_done(self) -> int:
+        """How many steps of the guide were taken."""
+        return sum(step.is_done for step in self.steps)
+
+
+@blueprint.get("/live")
+def live() -> BaseResponse:
+    """The parts of the page that change by themselves, for the script on it. Nobody did
+    anything: nothing is written, and no session goes on for it."""
+    account = forms.require_manager()
+    parts = render_template(
+        "h5mag_scim/live.html", standing=Standing.of(account), say=say_html, ahead=ahead
+    )
+    answer = make_response(parts)
+    # The host's session may be one that ends when nothing is done for some time.
+    answer.set_cookie = _set_no_cookie  # type: ignore[method-assign]
+    return answer
+
+
+def _set_no_cookie(*args: Any, **options: Any) -> None:
+    """Leave the browser's cookies as they are."""
