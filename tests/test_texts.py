@@ -14,6 +14,9 @@ PACKAGE = Path(texts.__file__).parent.parent
 
 #: Keys whose ends are put together while the application runs.
 COMPUTED = {
+    "disconnect",
+    "disconnected",
+    "kept",
     "orphan",
     "rotation",
     "guide",

@@ -17,8 +17,9 @@ from ..protocol.schemas import ENTERPRISE_USER, USER, Target
 from .advice import Advice
 from .expressions import Related, Side
 from .mapping import Entry
-from .resources import Reference, Resource
+from .resources import Change, Reference, Resource
 from .roles import PATH, ROLES, Roles
+from .search import ACCOUNT
 
 if TYPE_CHECKING:
     from .groups import GroupResource
@@ -194,6 +195,32 @@ class UserResource(Resource):
                 "another role nor deactivates nor deletes. Make somebody else an owner in the "
                 "application first, or take this person out of the scope of provisioning."
             )
+
+    def locked(self, session: Session, account_id: Any, keys: Sequence[Any]) -> list[Any]:
+        """The account's users with these keys as entities, in the order of their keys, whom
+        nobody else changes until the transaction ends. One statement."""
+        return list(session.scalars(self._locked, {ACCOUNT: account_id, "scim_keys": keys}))
+
+    @cached_property
+    def _locked(self) -> sa.Select[Any]:
+        # By key: two that lock several of them in another order each would wait forever.
+        return (
+            self._of_account.where(
+                self.key_attribute.in_(sa.bindparam("scim_keys", expanding=True))
+            )
+            .order_by(self.key_attribute)
+            .with_for_update(of=self.model, key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    def deactivate(self, session: Session, account_id: Any, obj: Any) -> Change:
+        """Deactivate a user who is locked, as SCIM does.
+
+        :raises Forbidden: when the application protects them, or they are the account's last
+            active owner.
+        """
+        before = self.map.document(obj)
+        return self._update(session, account_id, obj, before, {**before, "active": False})
 
     def _is_active_owner(self, document: dict[str, Any]) -> bool:
         return (

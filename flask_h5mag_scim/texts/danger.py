@@ -1,5 +1,59 @@
 """Pause and disconnect, and the mass-deactivation brake."""
 
+# ruff: noqa: E501, a text is one line, whatever its length.
+
 from __future__ import annotations
 
-TEXTS: dict[str, str] = {}
+TEXTS: dict[str, str] = {
+    "danger": "Danger zone",
+    # Pause
+    "pause": "Pause provisioning",
+    "pause.lead": "Microsoft Entra is told to come back later, and nobody is created, changed or deactivated until you resume. Tokens and single sign-on stay as they are.",
+    "pause.entra": "Microsoft Entra goes on asking, and shows what it could not do as failures. For longer than a few hours, also choose “Stop provisioning” on the Overview of Provisioning in the Microsoft Entra admin centre.",
+    "pause.confirm": "Pause",
+    "paused": "Provisioning is paused",
+    "paused.since": "{who} paused it at {time}. Microsoft Entra is told to come back later (503), and nobody is created, changed or deactivated until you resume.",
+    "resume": "Resume",
+    "resume.entra": "If you stopped provisioning in Microsoft Entra as well, then choose “Start provisioning” there. It makes up for what it could not do; “Restart provisioning” does so at once.",
+    "done.paused": "Provisioning is paused. Microsoft Entra is told to come back later.",
+    "done.paused-before": "Provisioning was paused already.",
+    "done.resumed": "Provisioning goes on. Microsoft Entra comes back with its next cycle, in about 40 minutes.",
+    "done.resumed-before": "Provisioning was not paused.",
+    # Disconnect
+    "disconnect": "Disconnect Microsoft Entra",
+    "disconnect.lead": "Ends provisioning for good: every token is revoked. The next page says what stops, and asks what becomes of the people. Nobody is deleted.",
+    "disconnect.open": "Disconnect…",
+    "disconnect.title": "Disconnect Microsoft Entra?",
+    "disconnect.tokens": "Active tokens",
+    "disconnect.trusted": "Workload identities",
+    "disconnect.people": "People from Microsoft Entra",
+    "disconnect.stops": "Microsoft Entra is refused from its next request on. To connect it again takes a new token. In the Microsoft Entra admin centre, choose “Stop provisioning” first, so that it does not go on in vain.",
+    "disconnect.stays": "Teams stay, with the people in them. The settings of single sign-on stay, and so does the log. Nothing is deleted.",
+    "disconnect.sso": "Whoever has signed in with Microsoft before still can. Whoever has not can no longer begin to, and uses their H5mag password.",
+    "disconnect.sso.require": "Whoever has signed in with Microsoft before still can. Whoever has not cannot sign in at all, because this account requires Microsoft.",
+    "disconnect.choice": "What becomes of the people from Microsoft Entra?",
+    "disconnect.stay": "They stay",
+    "disconnect.stay.hint": "They become ordinary H5mag users, whom you look after in H5mag. Who is active stays active.",
+    "disconnect.deactivate": "They are deactivated",
+    "disconnect.deactivate.hint": "They are signed out and cannot sign in any more, but for you, break-glass owners, the last owner, and people whom H5mag protects. You can activate each of them again in H5mag.",
+    "disconnect.confirm": "Disconnect",
+    "disconnect.continue": "Go on",
+    "disconnect.cancel": "Keep it connected",
+    "disconnect.back": "Back to Provisioning & SSO",
+    "done.disconnected": "Microsoft Entra is disconnected.",
+    "done.disconnected-before": "Microsoft Entra is not connected: there is nothing to disconnect.",
+    "done.deactivated": "People who were deactivated: {count}.",
+    "disconnected": "Microsoft Entra is disconnected",
+    "disconnected.stay": "People who stay: {count}",
+    "disconnected.deactivate": "People to deactivate: {count}",
+    "disconnected.left": "Deactivated until now: {done}. Left: {count}. Press Go on for the rest; what is done stays done.",
+    "kept": "Still active: {count}",
+    "kept.lead": "These people were not deactivated. They are ordinary H5mag users from now on, whom you can deactivate in H5mag.",
+    "kept.more": "{count} more are in the log under Activity.",
+    "kept.you": "This is you.",
+    "kept.break_glass": "A break-glass owner, the way in when Microsoft is not.",
+    "kept.protected": "H5mag protects this person.",
+    "kept.last_owner": "The last active owner of the account.",
+    "kept.failed": "H5mag did not accept it.",
+    "event.user.kept": "Left a user active",
+}

@@ -28,6 +28,7 @@ from . import (
     activity,
     credentials,
     danger,
+    danger,
     directory,
     forms,
     guide,
@@ -400,6 +401,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         advice=guide.advice(),
         roles=scim.user.roles,
         activity=activity.recent(account),
+        danger=danger.context(account),
         danger=danger.context(account),
         shown=SHOWN,
     )
