@@ -1,4 +1,5 @@
-// Comfort for the page "Provisioning & SSO": copy, hide, local times, refresh after a test.
+// Comfort for the page "Provisioning & SSO": copy, hide, local times, what changes by itself,
+// refresh after a test.
 // Everything works without it. Texts come from the page.
 "use strict";
 
@@ -61,14 +62,17 @@
     });
   }
 
-  for (const time of page.querySelectorAll("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    if (Number.isNaN(at.getTime())) continue;
-    const two = (number) => String(number).padStart(2, "0");
-    time.title = time.textContent;
-    time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
-      `${two(at.getHours())}:${two(at.getMinutes())}`;
-  }
+  const localise = (root) => {
+    for (const time of root.querySelectorAll(".h5s time[datetime], [data-h5s-live] time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const two = (number) => String(number).padStart(2, "0");
+      time.title = time.textContent;
+      time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+        `${two(at.getHours())}:${two(at.getMinutes())}`;
+    }
+  };
+  localise(document);
 
   // The test runs in a tab of its own. Back here, the page shows what it led to, unless
   // that would throw away a token or what somebody has typed.
@@ -81,5 +85,39 @@
     document.addEventListener("visibilitychange", () => {
       if (tested && !typed && document.visibilityState === "visible") location.reload();
     });
+  }
+
+  // What changes by itself is fetched again while somebody looks, for an hour. Those parts have
+  // nothing to type into; one that has the focus waits for the next time.
+  const source = page.dataset.h5sLiveAt;
+  if (source) {
+    const every = 10_000;
+    const until = Date.now() + 60 * 60_000;
+    let timer;
+    const put = (text) => {
+      const fresh = new DOMParser().parseFromString(text, "text/html");
+      localise(fresh);
+      const news = [];
+      for (const part of fresh.querySelectorAll("[data-h5s-live]")) {
+        const old = document.getElementById(part.id);
+        if (!old || old.isEqualNode(part) || old.contains(document.activeElement)) continue;
+        const words = part.dataset.h5sSay;
+        if (words && words !== old.dataset.h5sSay) news.push(words);
+        old.replaceWith(part);
+      }
+      if (news.length) tell(news.join(". "));
+    };
+    const refresh = async () => {
+      if (document.visibilityState !== "visible") return;
+      let answer;
+      try {
+        answer = await fetch(source, { cache: "no-store", redirect: "manual" });
+        if (answer.ok) put(await answer.text());
+      } catch { return; /* no network: it may be back the next time */ }
+      const isOver = answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500);
+      if (isOver || Date.now() > until) clearInterval(timer);
+    };
+    timer = setInterval(refresh, every);
+    document.addEventListener("visibilitychange", () => { if (Date.now() < until) refresh(); });
   }
 })();
