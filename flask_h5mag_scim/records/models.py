@@ -382,11 +382,13 @@ class LogEntryMixin:
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        # The newest first, whatever is looked for: all of it, one kind, or one resource.
+        # The newest first, whatever is looked for: all of it, one kind, one resource, or one
+        # credential.
         return (
             sa.Index("ix_scim_log_at", "account_id", "at", "id"),
             sa.Index("ix_scim_log_kind", "account_id", "kind", "at", "id"),
             sa.Index("ix_scim_log_resource", "account_id", "resource_id", "at", "id"),
+            sa.Index("ix_scim_log_fingerprint", "account_id", "fingerprint", "at", "id"),
         )
 
 

@@ -3,16 +3,16 @@ took."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
 from ..records import log
+from ..records.request_ids import new_id, time_of
+
+__all__ = ["correlation_id", "current", "follow", "new_id", "request_facts", "time_of"]
 
 HEADER = "X-Request-Id"
 
@@ -21,8 +21,6 @@ _TRACE = "h5mag_scim.trace"
 _MICROSOFTS = "ADSCIMVersion"
 _ACTIVITY = re.compile(r"\bActivityId:\s*([\w-]{1,100})", re.IGNORECASE | re.ASCII)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
-#: Milliseconds in the 48 bits with which an id begins.
-_MAX_TIME = 1 << 48
 
 
 @dataclass(frozen=True)
@@ -38,24 +36,6 @@ def follow(blueprint: Blueprint) -> None:
     """Give each request to a blueprint an id, and each answer the header that says it."""
     blueprint.before_request(_begin)
     blueprint.after_request(_say)
-
-
-def new_id() -> str:
-    """An id of version 7 (RFC 9562 §5.7): it begins with the time, so that ids sort by it."""
-    at = time.time_ns() // 1_000_000 % _MAX_TIME
-    chance = int.from_bytes(os.urandom(10)) & ~(0xF000 << 64 | 0xC000 << 48)
-    return str(uuid.UUID(int=at << 80 | chance | 0x7000 << 64 | 0x8000 << 48))
-
-
-def time_of(request_id: str) -> datetime | None:
-    """When a request arrived, by its id; ``None`` for what is no id of a request."""
-    try:
-        found = uuid.UUID(request_id)
-        if found.version != 7 or str(found) != request_id.strip().lower():
-            return None
-        return datetime.fromtimestamp((found.int >> 80) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def current() -> Trace:

@@ -70,6 +70,7 @@ def test_create_all_makes_the_tables_with_the_host_s_keys(database_url: str) -> 
         indexes = [index["column_names"] for index in inspector.get_indexes("scim_log")]
         assert sorted(indexes) == [
             ["account_id", "at", "id"],
+            ["account_id", "fingerprint", "at", "id"],
             ["account_id", "kind", "at", "id"],
             ["account_id", "resource_id", "at", "id"],
         ]
