@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from blinker import Namespace, Signal
+from blinker import Namespace
+from blinker import Signal as Signal
 from flask import Flask
 
 _signals = Namespace()

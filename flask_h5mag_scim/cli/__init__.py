@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
-from . import explain, oauth, sso, tokens
+from . import brake, explain, oauth, sso, tokens, warn
 
 group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
 group.add_command(tokens.group)
 group.add_command(oauth.group)
 group.add_command(sso.group)
 group.add_command(explain.explain)
+group.add_command(brake.group)
+group.add_command(warn.warn)

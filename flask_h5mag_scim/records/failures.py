@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .brake import HELD_BACK
 from .models import LogKind, Records
 
 #: More are not counted: nobody acts differently upon them.
@@ -27,8 +28,9 @@ def count(
 ) -> int:
     """How many requests were refused since a time, up to :data:`MAX_COUNTED`.
 
-    Left out are tries of a token that was not saved yet, which are part of setting it up, and
-    503, with which a client is asked to come back: nothing is lost by it.
+    Left out are tries of a token that was not saved yet, which are part of setting it up, 503,
+    with which a client is asked to come back: nothing is lost by it, and what the brake held
+    back, of which the admins are told in another way.
 
     :param saved: the account's credentials by their fingerprint, and since when each is one.
     """
@@ -44,6 +46,7 @@ def count(
             Entry.kind == LogKind.ERROR,
             Entry.at >= since,
             Entry.status != 503,
+            sa.or_(Entry.detail.is_(None), Entry.detail != HELD_BACK),
             sa.or_(Entry.status != 401, Entry.fingerprint.is_(None), *was_saved),
         )
         .order_by(Entry.at.desc(), Entry.id.desc())

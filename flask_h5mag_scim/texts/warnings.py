@@ -1,5 +1,51 @@
-"""Warnings, on the page and by e-mail."""
+"""Warnings, on the page and by e-mail, and the mass-deactivation brake."""
+
+# ruff: noqa: E501, a text is one line, whatever its length.
 
 from __future__ import annotations
 
-TEXTS: dict[str, str] = {}
+TEXTS: dict[str, str] = {
+    "warning.page": "Account → Provisioning & SSO: {url}",
+    "warning.brake.title": "Provisioning holds back a mass deactivation",
+    "warning.brake": "Microsoft Entra has deactivated or deleted unusually many people within an hour. Since {time} everybody else is kept as they are, until you decide. First see in Microsoft Entra whether a group or a scoping filter was changed by mistake. If all of them are meant to leave, release the brake on the page below: for {length} everything passes then. All other changes go on.",
+    "warning.token.title": "The API Token {name} expires {when}",
+    "warning.token": "It ends on {time}; from then on Microsoft Entra is refused, and nobody is added, changed or deactivated. Generate a new token on the page below, save it, and paste it into Secret Token in Microsoft Entra. Both are active meanwhile, so that nothing stops.",
+    "warning.token.expired.title": "The API Token {name} has expired",
+    "warning.token.expired": "It ended on {time}. Since then Microsoft Entra is refused: nobody is added, changed or deactivated. Generate a new token on the page below, save it, and paste it into Secret Token in Microsoft Entra.",
+    "warning.failing.title": "{count} requests of Microsoft Entra failed within {length}",
+    "warning.failing": "Some people or groups may not be up to date. Activity on the page below says for each failed request what happened and what to do.",
+    "warning.quiet.title": "Microsoft Entra has not been heard of for {length}",
+    "warning.quiet": "Its last request came on {time}; usually it comes every 40 minutes. See in Microsoft Entra, under Provisioning of this application, whether provisioning is on, and whether it is in quarantine. If you stopped it on purpose, pause it on the page below as well.",
+    "brake.title": "Deactivations are held back",
+    "brake.what": "Microsoft Entra has deactivated or deleted unusually many people of this account: the brake engages after {limit}. Since {time} nobody else is. All other changes go on.",
+    "brake.held.none": "Nobody was held back yet.",
+    "brake.held.one": "1 person was held back so far.",
+    "brake.held": "{n} people were held back so far.",
+    "brake.check": "First see in Microsoft Entra whether a group or a scoping filter was changed by mistake. If it was, repair it there; who was deactivated already comes back with the next cycle.",
+    "brake.release.lead": "If all of them are meant to leave, release the brake: for {length} everything passes, and Microsoft Entra does the rest by itself. Then the brake watches again.",
+    "brake.release": "Release the brake",
+    "brake.released.title": "The brake on mass deactivation is released",
+    "brake.released": "{who} released it. Until {time} any number of people can be deactivated or deleted; then it watches again.",
+    "brake.limit.user": "1 person within an hour",
+    "brake.limit.users": "{n} people within an hour",
+    "brake.limit.percent": "{n} % of the provisioned people within an hour, and never before {spared}",
+    "brake.limit.or": ", or ",
+    "brake.state": "Brake",
+    "brake.state.off": "Off: the application sets no limit.",
+    "brake.state.watching": "Watching.",
+    "brake.state.engaged": "Engaged: nobody else is deactivated or deleted.",
+    "brake.state.released": "Released: everything passes.",
+    "brake.limit": "Engages after",
+    "brake.since": "Since",
+    "brake.held_back": "Held back",
+    "brake.until": "Until",
+    "brake.by": "By",
+    "warn.account": "ACCOUNT",
+    "warn.kind": "WARNING",
+    "warn.title": "WHAT WAS TOLD",
+    "warn.progress": "{n} accounts",
+    "warn.done": "Accounts looked at: {accounts}. Warnings told: {told}.",
+    "warn.failed": "Accounts that could not be looked at: {n}. The log of the application says why.",
+    "done.brake-released": "The brake is released. Until {time} UTC everything passes; then it watches again.",
+    "done.brake-not-engaged": "The brake was not engaged any more. Nothing had to be done.",
+}

@@ -26,8 +26,8 @@ from ..texts import Done, ahead, say, span
 from . import (
     access_tokens,
     activity,
+    brake,
     credentials,
-    danger,
     danger,
     directory,
     forms,
@@ -40,6 +40,7 @@ from . import (
     require,
     sessions,
     sso_settings,
+    warnings,
 )
 from .frame import blueprint, check_writer, done_before, render, require_writer, to_page
 from .sso_settings import SSOForm
@@ -89,7 +90,7 @@ def index() -> BaseResponse:
     """The page."""
     account = forms.require_manager()
     _settle(account)
-    registration.notice(account)
+    warnings.tell(account)
     return _page(account, Answer(done=done_before()))
 
 
@@ -401,7 +402,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         advice=guide.advice(),
         roles=scim.user.roles,
         activity=activity.recent(account),
-        danger=danger.context(account),
+        brake=brake.context(account),
         danger=danger.context(account),
         shown=SHOWN,
     )

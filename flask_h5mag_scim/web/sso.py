@@ -49,6 +49,7 @@ from . import (
     registration,
     require,
     sessions,
+    warnings,
 )
 from .directory import SignInError
 
@@ -432,7 +433,7 @@ def _end_login(attempt: Attempt) -> ResponseReturnValue:
     if person.is_new:
         tell(sso_linked, get_app(), account=account, user=user, by=str(person.way))
     tell(sso_signed_in, get_app(), account=account, user=user)
-    registration.notice(account)
+    warnings.tell_of_secret(account)
     return redirect(page_after_login(attempt.next) or f"{request.script_root}/", 303)
 
 

@@ -12,7 +12,7 @@ from ..provisioning.groups import GroupResource
 from ..provisioning.resources import Change
 from ..provisioning.users import UserResource
 from ..records import break_glass, links, locks, versions
-from . import journal
+from . import brake, journal
 from .exchange import Answer, Exchange, View, presented, tag_of
 
 
@@ -64,13 +64,16 @@ def delete(exchange: Exchange) -> Answer:
     """DELETE (§3.6)."""
     resource, session = exchange.resource, exchange.session
     records = exchange.state.scim.records
-    obj, _ = _held(exchange, deleting=True)
+    obj, is_adopted = _held(exchange, deleting=True)
     key = resource.key(obj)
     if isinstance(resource, UserResource):
         links.forget(session, records, key)
     for group, condition in resource.memberships(key):
         versions.raise_where(session, records, group, condition)
     change = resource.remove(session, obj)
+    if isinstance(resource, UserResource):
+        # After the account's own row, which keeps its last owner, like everywhere.
+        brake.check(exchange, change.id, besides=0 if is_adopted else 1)
     if isinstance(resource, GroupResource):
         # After the members' rows, which others take first.
         versions.forget(session, records, key)
@@ -133,6 +136,7 @@ def _written(exchange: Exchange, change: Change, status: int) -> Answer:
         if change.is_adopted or change.kind == "created":
             links.mark(session, records, exchange.account_id, key)
         if change.kind == "updated" and change.active is False:
+            brake.check(exchange, change.id)
             # Who is restored must not find an old session alive.
             links.end_sessions(session, records, exchange.account_id, key)
     elif "members" in change.paths:
