@@ -30,6 +30,8 @@ else:
 OWNER = "owner"
 #: What a manager, or Microsoft Entra, can make of somebody; the most powerful first.
 ASSIGNABLE_ROLES = ("admin", "editor", "reader")
+#: Who looks after an account.
+MANAGERS = (OWNER, "admin")
 PLANS = ("enterprise", "professional")
 
 
@@ -80,6 +82,8 @@ class User(UserMixin, Model):  # type: ignore[misc]  # Flask-Login has no types
     external_id: Mapped[str | None]
     scim_extra: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     role: Mapped[str] = mapped_column(sa.String(20), default="reader")
+    #: How magazines sign what the person wrote. H5mag's own: no directory knows it.
+    byline: Mapped[str | None]
     password_hash: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True), default=now)
     updated_at: Mapped[datetime] = mapped_column(
@@ -112,7 +116,7 @@ class User(UserMixin, Model):  # type: ignore[misc]  # Flask-Login has no types
     @property
     def is_manager(self) -> bool:
         """Whether the person looks after the account: its people, plan and provisioning."""
-        return self.role in {"owner", "admin"}
+        return self.role in MANAGERS
 
     @property
     def can_write(self) -> bool:

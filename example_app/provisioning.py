@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from flask_h5mag_scim import GroupResource, H5magSCIM, Membership, UserResource
 
-from . import recovery
+from . import mail, recovery
 from .models import ASSIGNABLE_ROLES, OWNER, Account, Magazine, Team, TeamMember, User, db
 
 
@@ -79,4 +79,5 @@ scim = H5magSCIM(
     can_manage=lambda user, account: user.account_id == account.id and user.is_manager,
     is_licensed=lambda account: account.plan == "enterprise",
     second_factor=recovery.shown,
+    mail_admins=mail.to_admins,
 )

@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from werkzeug.exceptions import HTTPException
 
+from . import profile
 from .auth import csrf_protected
 from .models import ASSIGNABLE_ROLES, OWNER, Edition, Magazine, Team, TeamMember, User, db
 from .provisioning import scim
@@ -142,6 +143,7 @@ def people() -> ResponseReturnValue:
         teams=_teams_of(ids),
         provisioned=scim.provisioned(current_user.account, shown),
         roles=ASSIGNABLE_ROLES,
+        may_edit=profile.may_edit,
     )
 
 
@@ -153,10 +155,39 @@ def change_role(user_id: uuid.UUID) -> ResponseReturnValue:
     role = request.form.get("role")
     if role not in ASSIGNABLE_ROLES or person.role == OWNER or person.id == current_user.id:
         abort(400, "This role cannot be given here.")
+    if scim.managed(person, "role"):
+        abort(400, profile.refusal(person, {"role"}))
     person.role = role
     db.session.commit()
     flash(f"{person.label} is {'an' if role[0] in 'ae' else 'a'} {role} now.", "ok")
     return redirect(url_for("people", page=request.args.get("page")), 303)
+
+
+def person(user_id: uuid.UUID) -> ResponseReturnValue:
+    """Somebody's own page, for themselves and for those who look after the account."""
+    found = _profile_of(user_id)
+    return render_template("person.html", **profile.page(found, current_user))
+
+
+@csrf_protected
+def change_person(user_id: uuid.UUID) -> ResponseReturnValue:
+    """Store the form of :func:`person`, or show it again and say what is wrong."""
+    found = _profile_of(user_id)
+    problems = profile.problems(found, current_user, request.form)
+    if problems:
+        shown = profile.page(found, current_user, sent=request.form, problems=problems)
+        return render_template("person.html", **shown), 400
+    profile.store(found, current_user, request.form)
+    db.session.commit()
+    flash("Saved.", "ok")
+    return redirect(url_for("person", user_id=found.id), 303)
+
+
+def _profile_of(user_id: uuid.UUID) -> User:
+    found = _of_account(User, str(user_id))
+    if not profile.may_edit(found, current_user):
+        abort(403, "Only owners and admins of the account can change other people.")
+    return found
 
 
 def teams() -> ResponseReturnValue:
@@ -291,6 +322,8 @@ def _error_page(error: HTTPException) -> ResponseReturnValue:
 #: What takes a signed-in person.
 ROUTES: tuple[tuple[str, Callable[..., ResponseReturnValue], str], ...] = (
     ("/people", people, "GET"),
+    ("/people/<uuid:user_id>", person, "GET"),
+    ("/people/<uuid:user_id>", change_person, "POST"),
     ("/people/<uuid:user_id>/role", change_role, "POST"),
     ("/teams", teams, "GET"),
     ("/magazines", magazines, "GET"),

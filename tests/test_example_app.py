@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import uuid
@@ -458,7 +459,7 @@ def test_people_page_names_who_was_provisioned(app: Flask, client: FlaskClient) 
     assert page.index(badge) < page.index("marta.lind@acme.example")
 
 
-# Roles and walls
+# Roles
 
 
 @pytest.mark.parametrize(
@@ -510,6 +511,208 @@ def test_owners_keep_their_role(app: Flask, client: FlaskClient) -> None:
         owner_id = person(OWNER).id
     form = {"csrf_token": csrf(client), "role": "reader"}
     assert client.post(f"/people/{owner_id}/role", data=form).status_code == 400
+
+
+# A person's own page
+
+
+def provision(app: Flask, username: str) -> uuid.UUID:
+    """Let SCIM have written somebody."""
+
+    def work() -> uuid.UUID:
+        found = person(username)
+        links.mark(db.session(), scim.records, found.account_id, found.id)
+        return found.id
+
+    return uuid.UUID(str(change(app, work)))
+
+
+def fields_of(page: str) -> dict[str, bool]:
+    """The fields of the form, and whether each can be changed."""
+    form = page.split('<form class="card"')[1].split("</form>")[0]
+    tags = re.findall(r"<(?:input|select)[^>]*>", form)
+    named = {re.search(r'name="(\w+)"', tag)[1]: " disabled" not in tag for tag in tags}  # type: ignore[index]
+    return {name: is_open for name, is_open in named.items() if name != "csrf_token"}
+
+
+JONAS = "jonas.weber@acme.example"
+MARTA = "marta.lind@acme.example"
+ENTRAS = {"first_name", "last_name", "display_name", "email", "language", "timezone", "role"}
+
+
+def test_who_came_by_hand_is_changed_here(app: Flask, client: FlaskClient) -> None:
+    """All fields are open, and all that is typed is stored, on one line each."""
+    sign_in(client, OWNER)
+    with app.app_context():
+        path = f"/people/{person(JONAS).id}"
+    assert path in client.get("/people").text
+    assert fields_of(client.get(path).text) == dict.fromkeys([*ENTRAS, "byline"], True)
+    form = {
+        "csrf_token": csrf(client),
+        "first_name": "  Jon\x00 ",
+        "last_name": "Webber",
+        "display_name": "",
+        "email": "jon@acme.example",
+        "language": "nl-NL",
+        "timezone": "Europe/Amsterdam",
+        "role": "admin",
+        "byline": "J. Webber",
+    }
+    answer = client.post(path, data=form)
+    assert (answer.status_code, answer.location) == (303, path)
+    assert "Saved." in client.get(path).text
+    with app.app_context():
+        jon = person(JONAS)
+        assert (jon.first_name, jon.full_name, jon.display_name) == ("Jon", "Jon Webber", None)
+        assert (jon.email, jon.language, jon.role) == ("jon@acme.example", "nl-NL", "admin")
+        assert (jon.timezone, jon.byline) == ("Europe/Amsterdam", "J. Webber")
+
+
+def test_what_entra_manages_is_shown_and_not_open(app: Flask, client: FlaskClient) -> None:
+    """Disabled with the reason; what the directory does not know can be changed as ever."""
+    path = f"/people/{provision(app, JONAS)}"
+    sign_in(client, OWNER)
+    page = client.get(path).text
+    assert fields_of(page) == {**dict.fromkeys(ENTRAS, False), "byline": True}
+    assert page.count("Managed by Microsoft Entra ID") == len(ENTRAS)
+    assert 'aria-describedby="scim-managed-display_name display_name-hint"' in page
+    form = {"csrf_token": csrf(client), "byline": "J. W."}
+    assert client.post(path, data=form).status_code == 303
+    with app.app_context():
+        jonas = person(JONAS)
+        assert (jonas.byline, jonas.first_name, jonas.full_name) == (
+            "J. W.",
+            "Jonas",
+            "Jonas Weber",
+        )
+
+
+@pytest.mark.parametrize("name", [*sorted(ENTRAS), "username", "active", "external_id"])
+def test_what_entra_manages_is_refused_by_name(app: Flask, client: FlaskClient, name: str) -> None:
+    """A form from before, or made by hand, stores nothing at all, and hears why."""
+    path = f"/people/{provision(app, JONAS)}"
+    sign_in(client, OWNER)
+    form = {"csrf_token": csrf(client), "byline": "J. W.", name: "reader"}
+    answer = client.post(path, data=form)
+    assert answer.status_code == 400
+    shown = {"first_name": "first name", "email": "e-mail address"}.get(name)
+    assert "Nothing was saved. Microsoft Entra ID manages this of Jonas Weber" in answer.text
+    assert shown is None or shown in answer.text
+    with app.app_context():
+        jonas = person(JONAS)
+        assert (jonas.byline, jonas.role, jonas.active) == (None, "editor", True)
+        assert jonas.first_name == "Jonas"
+
+
+def test_the_role_of_the_provisioned_is_entras(app: Flask, client: FlaskClient) -> None:
+    """The list shows it without a choice, and the form behind the choice refuses it; without
+    the licence it is the account's own again."""
+    jonas_id = provision(app, JONAS)
+    sign_in(client, OWNER)
+    page = client.get("/people").text
+    assert 'aria-label="Role of Marta Lind"' in page
+    assert 'aria-label="Role of Jonas Weber"' not in page
+    assert page.count("Managed by Microsoft Entra ID") == 1
+    form = {"csrf_token": csrf(client), "role": "admin"}
+    answer = client.post(f"/people/{jonas_id}/role", data=form)
+    assert answer.status_code == 400
+    assert "Microsoft Entra ID manages this of Jonas Weber: role." in answer.text
+    change(app, lambda: setattr(account("acme"), "plan", "professional"))
+    assert 'aria-label="Role of Jonas Weber"' in client.get("/people").text
+    assert client.post(f"/people/{jonas_id}/role", data=form).status_code == 303
+    with app.app_context():
+        assert person(JONAS).role == "admin"
+
+
+def test_people_change_themselves_but_not_their_standing(app: Flask, client: FlaskClient) -> None:
+    """Names, language and byline; neither the address they sign in with nor their role."""
+    sign_in(client, JONAS)
+    with app.app_context():
+        path = f"/people/{person(JONAS).id}"
+    assert path in client.get("/").text
+    open_to_oneself = ENTRAS - {"email", "role"} | {"byline"}
+    assert fields_of(client.get(path).text) == dict.fromkeys(open_to_oneself, True)
+    form = {"csrf_token": csrf(client), "role": "admin", "email": OWNER, "byline": "J. W."}
+    assert client.post(path, data=form).status_code == 303
+    with app.app_context():
+        jonas = person(JONAS)
+        assert (jonas.role, jonas.email, jonas.byline) == ("editor", JONAS, "J. W.")
+
+
+@pytest.mark.parametrize(
+    ("who", "whose", "status"),
+    [
+        (JONAS, MARTA, 403),
+        (MARTA, JONAS, 200),
+        (MARTA, OWNER, 403),
+        (OWNER, MARTA, 200),
+        ("owner@globex.example", JONAS, 404),
+    ],
+)
+def test_who_opens_whose_page(
+    app: Flask, client: FlaskClient, who: str, whose: str, status: int
+) -> None:
+    """Owners everybody's, admins everybody's but an owner's, others their own; nobody another
+    account's."""
+    sign_in(client, who)
+    with app.app_context():
+        key = person(whose).id
+    assert client.get(f"/people/{key}").status_code == status
+    form = {"csrf_token": csrf(client), "byline": "X"}
+    assert client.post(f"/people/{key}", data=form).status_code == (
+        303 if status == 200 else status
+    )
+    assert (f'href="/people/{key}"' in client.get("/people").text) is (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("email", "nonsense", "This is not an e-mail address."),
+        ("role", "owner", "Choose one of the list."),
+        ("role", "", "Choose one of the list."),
+        ("language", "xx", "Choose one of the list."),
+        ("byline", "x" * 121, "At most 120 characters."),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_field(
+    app: Flask, client: FlaskClient, field: str, value: str, says: str
+) -> None:
+    """Nothing is stored, what was typed stays, and the first mistake has the focus."""
+    sign_in(client, OWNER)
+    with app.app_context():
+        path = f"/people/{person(JONAS).id}"
+    form = {"csrf_token": csrf(client), "first_name": "Jon", field: value}
+    answer = client.post(path, data=form)
+    assert answer.status_code == 400
+    assert f'id="{field}-problem">{says}<' in answer.text
+    assert re.search(rf'name="{field}"[^>]*aria-invalid="true" autofocus', answer.text)
+    assert 'value="Jon"' in answer.text
+    with app.app_context():
+        assert person(JONAS).first_name == "Jonas"
+
+
+def test_the_persons_form_needs_the_sessions_token(app: Flask, client: FlaskClient) -> None:
+    """Without it nothing changes."""
+    sign_in(client, OWNER)
+    with app.app_context():
+        path = f"/people/{person(JONAS).id}"
+    assert client.post(path, data={"byline": "Forged"}).status_code == 400
+    with app.app_context():
+        assert person(JONAS).byline is None
+
+
+def test_warnings_go_to_who_looks_after_the_account(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Owners and admins of that account who are active, and nobody else."""
+    with app.app_context():
+        scim.mail_admins(account("acme"), "The token expires", "Generate a new one.")
+    [mail] = caplog.messages
+    assert mail == f"Mail to {MARTA}, {OWNER}\nThe token expires\n\nGenerate a new one."
+
+
+# Walls
 
 
 def test_forms_need_the_sessions_token(client: FlaskClient) -> None:
