@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
-from . import brake, explain, oauth, sso, tokens, warn
+from . import account, brake, explain, oauth, sso, tokens, warn
 
 group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
 group.add_command(tokens.group)
@@ -13,3 +13,6 @@ group.add_command(sso.group)
 group.add_command(explain.explain)
 group.add_command(brake.group)
 group.add_command(warn.warn)
+group.add_command(account.pause)
+group.add_command(account.resume)
+group.add_command(account.disconnect)

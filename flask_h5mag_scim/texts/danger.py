@@ -38,6 +38,7 @@ TEXTS: dict[str, str] = {
     "disconnect.deactivate.hint": "They are signed out and cannot sign in any more, but for you, break-glass owners, the last owner, and people whom H5mag protects. You can activate each of them again in H5mag.",
     "disconnect.confirm": "Disconnect",
     "disconnect.continue": "Go on",
+    "disconnect.progress": "Deactivating",
     "disconnect.cancel": "Keep it connected",
     "disconnect.back": "Back to Provisioning & SSO",
     "done.disconnected": "Microsoft Entra is disconnected.",

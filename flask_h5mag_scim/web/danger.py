@@ -64,6 +64,11 @@ class Kept:
     #: What the application said.
     said: str = ""
 
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return " ".join(filter(None, [say(f"kept.{self.why}"), self.said]))
+
 
 @dataclass
 class Outcome:
@@ -291,8 +296,7 @@ def _deactivate_some(
         done = Kept(name, unmoved) if unmoved else _deactivated(state, key, user, name)
         if isinstance(done, Kept):
             outcome.kept.append(done)
-            detail = " ".join(filter(None, [say(f"kept.{done.why}"), done.said]))
-            _log(state, key, user, log.Event.USER_KEPT, by, detail=detail)
+            _log(state, key, user, log.Event.USER_KEPT, by, detail=done.reason)
         else:
             outcome.deactivated += 1
             left.append(user)
