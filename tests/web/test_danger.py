@@ -611,3 +611,62 @@ def test_the_log_is_of_one_account(app: Flask, entra: Entra, owner: Admin) -> No
     done(owner, "disconnect", people="stay")
     with app.app_context():
         assert log.recent(db.session, scim.records, key_of("globex"), limit=5) == []
+
+
+# -- the shell ---------------------------------------------------------------------------
+
+
+def run(app: Flask, *words: str, typed: str | None = None) -> tuple[int, str, str]:
+    """A command's exit code, standard output and standard error."""
+    result = app.test_cli_runner().invoke(args=["scim", *words, "--account", "acme"], input=typed)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@both_databases
+def test_an_operator_pauses_and_resumes_an_account(app: Flask, entra: Entra) -> None:
+    """As an admin does; a second time is quiet."""
+    assert run(app, "pause")[0] == 0
+    assert "operator (shell) paused it" in error_of(entra.get("/Users"), 503)
+    assert "was paused already" in run(app, "pause")[2]
+    assert run(app, "resume")[0] == 0
+    assert entra.get("/Users").status_code == 200
+    assert "was not paused" in run(app, "resume")[2]
+    assert [event for event, by in events(app) if by == "operator (shell)"] == [
+        "provisioning.paused",
+        "provisioning.resumed",
+    ]
+
+
+@both_databases
+def test_an_operator_disconnects_an_account(app: Flask, entra: Entra, told: list[str]) -> None:
+    """After a question, or with --yes; who stays active is printed, and nothing else."""
+    entra.user("ada")
+    with app.app_context():
+        owner = db.session.scalars(
+            sa.select(User.id).filter_by(username="owner@acme.example")
+        ).one()
+        links.mark(db.session, scim.records, key_of(), owner)
+        db.session.commit()
+    code, _, said = run(app, "disconnect", "--deactivate", typed="n\n")
+    assert (code, "People to deactivate: 2" in said) == (1, True)
+    assert entra.get("/Users").status_code == 200
+
+    code, output, said = run(app, "disconnect", "--deactivate", typed="y\n")
+    assert code == 0
+    assert "People who were deactivated: 1." in said
+    heading, line = output.splitlines()
+    assert heading.split() == ["USER", "NAME", "WHY"]
+    assert line == "owner@acme.example  The last active owner of the account."
+    error_of(entra.get("/Users"), 401)
+    assert people(app) == {"owner": (True, False), "ada": (False, False)}
+    assert told == ["revoked test of acme", "gone ada"]
+    assert "nothing to disconnect" in run(app, "disconnect", "--yes")[2]
+
+
+@both_databases
+def test_an_operator_lets_people_stay(app: Flask, entra: Entra) -> None:
+    """Without --deactivate they are as active as they were."""
+    entra.user("ada")
+    assert run(app, "disconnect", "--yes")[:2] == (0, "")
+    assert people(app)["ada"] == (True, False)
+    error_of(entra.get("/Users"), 401)
