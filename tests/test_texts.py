@@ -14,12 +14,12 @@ PACKAGE = Path(texts.__file__).parent.parent
 
 #: Keys whose ends are put together while the application runs.
 COMPUTED = {
-    "disconnect",
-    "disconnected",
-    "kept",
     "orphan",
     "rotation",
     "guide",
+    "disconnect",
+    "disconnected",
+    "kept",
     "event",
     "refused",
     "kind",
@@ -35,6 +35,7 @@ COMPUTED = {
     "trial",
     "activity",
     "meaning",
+    "membership",
     "step",
     "attributes",
     "token_problem",

@@ -1177,13 +1177,9 @@ def test_the_log_is_told_in_words_without_values(app: Flask, owner: Admin) -> No
     rows = [row.text for row in page.all("tr") if table in row.parents][1:]
     assert "Refused to create a user" in rows[0]
     assert "Refused (409 uniqueness)" in rows[0]
-    assert "Deactivated a user" in rows[1]
-    assert "Attributes: active" in rows[1]
-    assert "Created a user" in rows[2]
-    assert "displayName" in rows[2]
+    assert "Deactivated Nora Vale" in rows[1]
+    assert "Created Nora Vale" in rows[2]
     assert all(tokens.hash_text(text)[:6] in row for row in rows)
-    assert "Nora Vale" in rows[1]
-    assert "Nora Vale" in rows[2]
     assert "nora" not in rows[0].lower()
     with app.app_context():
         kept = log.recent(db.session, scim.records, _account(), limit=20)

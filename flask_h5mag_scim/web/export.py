@@ -1,0 +1,114 @@
+"""The log as a file: CSV for people with a spreadsheet, JSON for machines.
+
+Read and written a batch at a time, so that ten million entries need no more memory than one
+batch. A file that breaks off looks so: JSON lacks its end, and HTTP its last piece.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ..records import log
+from ..records.models import LogEntryMixin, Records
+from .entries import headline
+
+#: How many entries are read with one statement.
+BATCH = 500
+
+#: What an entry is in a file, in this order: names that stay.
+KEYS = (
+    "id",
+    "time",
+    "event",
+    "kind",
+    "what",
+    "actor",
+    "fingerprint",
+    "method",
+    "address",
+    "resource_type",
+    "resource_id",
+    "status",
+    "scim_type",
+    "detail",
+    "duration_ms",
+    "request_id",
+    "correlation_id",
+    "paths",
+    "ignored",
+    "changes",
+    "body",
+)
+
+#: A cell that begins so is a formula to a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Row = dict[str, Any]
+
+
+def rows(session: Session, records: Records, account_id: Any, query: log.Query) -> Iterator[Row]:
+    """The entries that a query finds, newest first. The session's transaction is ended after
+    each batch: a slow reader holds nothing."""
+    before = None
+    while True:
+        page = log.page(session, records, account_id, query, before=before, limit=BATCH)
+        before = log.Position.of(page.entries[-1]) if page.entries else None
+        batch = [row(entry) for entry in page.entries]
+        session.rollback()
+        yield from batch
+        if not page.has_older:
+            return
+
+
+def row(entry: LogEntryMixin) -> Row:
+    """One entry by :data:`KEYS`; its time in ISO 8601, in UTC."""
+    found = {
+        "time": entry.at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "what": headline(entry),
+        "duration_ms": entry.duration,
+    }
+    return {key: found[key] if key in found else getattr(entry, key) for key in KEYS}
+
+
+def as_csv(found: Iterable[Row]) -> Iterator[str]:
+    """Rows as CSV with a header, a piece for each line. A spreadsheet takes no cell for a
+    formula."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(KEYS)
+    for each in found:
+        yield _taken(written)
+        writer.writerow([_cell(each[key]) for key in KEYS])
+    yield _taken(written)
+
+
+def as_json(found: Iterable[Row]) -> Iterator[str]:
+    """Rows as an array of objects, a piece for each object; without its last bracket when not
+    all of them could be read."""
+    before = "[\n"
+    for each in found:
+        yield before + json.dumps(each, ensure_ascii=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _taken(written: io.StringIO) -> str:
+    text = written.getvalue()
+    written.seek(0)
+    written.truncate()
+    return text
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == [] or value == {}:
+        return ""
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if value.startswith(_FORMULA) else value
