@@ -100,13 +100,14 @@ def expression(text: str) -> str:
     parts = _PART.findall(without_literals(text[:MAX_EXPRESSION]))
     words = [number for number, part in enumerate(parts) if not part.isspace()]
     for place, number in enumerate(words):
-        following = parts[words[place + 1]].lower() if place + 1 < len(words) else ""
-        if not _is_open(parts[number], following, is_alone=place == 0):
+        before = parts[words[place - 1]] if place else ""
+        after = parts[words[place + 1]].lower() if place + 1 < len(words) else ""
+        if not _is_open(parts[number], before, after):
             parts[number] = "…"
     return "".join(parts)
 
 
-def _is_open(part: str, following: str, *, is_alone: bool) -> bool:
+def _is_open(part: str, before: str, after: str) -> bool:
     """Whether a part of an expression is no value."""
     if part in "()[],…" or part.lower() in _OPERATORS or part.lower() in {*_TRUTH, "null"}:
         return True
@@ -115,7 +116,8 @@ def _is_open(part: str, following: str, *, is_alone: bool) -> bool:
     # A name stands before an operator or a bracket, or in a list of names.
     if not _ATTRIBUTE.fullmatch(part):
         return False
-    return following in _OPERATORS or following in ("[", ",") or (is_alone and not following)
+    is_listed = before in ("", ",") and after in ("", ",")
+    return is_listed or after in _OPERATORS or after == "["
 
 
 class _Name(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from . import request_ids
 from .models import LogEntryMixin, LogKind, Records, UTCDateTime, now
 
 #: How many names of attributes one entry keeps.
@@ -200,6 +201,7 @@ class Query:
     since: datetime | None = None
     #: Entries before this time.
     until: datetime | None = None
+    #: As :func:`.request_ids.new_id` made it; any other is nobody's.
     request_id: str | None = None
     fingerprint: str | None = None
 
@@ -214,6 +216,9 @@ class Page:
 
 
 _EVERYTHING = Query()
+#: How far from a request's own time its entries can be: by clocks of two machines, or because
+#: the request took so long.
+_BEFORE, _AFTER = timedelta(minutes=5), timedelta(hours=1)
 
 
 def page(
@@ -290,7 +295,7 @@ def _found(
     if query.until is not None:
         conditions.append(Entry.at < query.until)
     if query.request_id is not None:
-        conditions.append(Entry.request_id == query.request_id)
+        conditions += [Entry.request_id == query.request_id, *_around(Entry, query.request_id)]
     if query.fingerprint is not None:
         conditions.append(Entry.fingerprint == query.fingerprint)
     if query.resource_ids is not None:
@@ -318,6 +323,15 @@ def _found(
     if not after:
         order = (together.c.at.desc(), together.c.id.desc())
     return sa.select(together).order_by(*order).limit(limit).subquery()
+
+
+def _around(Entry: type[LogEntryMixin], request_id: str) -> list[Any]:
+    """When the entries of a request were written: no index is entered by its id, which says
+    the time."""
+    at = request_ids.time_of(request_id)
+    if at is None:
+        return [sa.false()]
+    return [Entry.at >= at - _BEFORE, Entry.at < at + _AFTER]
 
 
 def _tuple(place: Position) -> Any:
@@ -357,6 +371,18 @@ def ignored(
 
 
 # Removing
+
+
+def oldest(session: Session, records: Records) -> datetime | None:
+    """The time of the oldest entry of all accounts; ``None`` where there is none."""
+    Entry = records.LogEntry
+    return session.scalar(sa.select(Entry.at).order_by(Entry.id).limit(1))
+
+
+def oldest(session: Session, records: Records) -> datetime | None:
+    """When the log's first entry was written; ``None`` without any."""
+    Entry = records.LogEntry
+    return session.scalar(sa.select(Entry.at).order_by(Entry.id).limit(1))
 
 
 def prune(session: Session, records: Records, *, before: datetime, batch: int = 5000) -> int:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 #: Milliseconds in the 48 bits with which an id begins.
 _MAX_TIME = 1 << 48
+#: How many seconds the clock of another machine may be ahead.
+_AHEAD = 3600
 
 
 def new_id() -> str:
@@ -24,6 +26,8 @@ def time_of(request_id: str) -> datetime | None:
         found = uuid.UUID(request_id)
         if found.version != 7 or str(found) != request_id.strip().lower():
             return None
-        return datetime.fromtimestamp((found.int >> 80) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         return None
+    at = found.int >> 80
+    is_future = at / 1000 > time.time() + _AHEAD
+    return None if is_future else datetime.fromtimestamp(at / 1000, UTC)

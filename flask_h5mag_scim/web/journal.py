@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from .. import signals
 from ..config import LogValues
 from ..protocol import masks
-from ..protocol.errors import SCIMError, Unauthorized, without_literals
+from ..protocol.errors import SCIMError, without_literals
 from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
 from ..records import log, tokens
@@ -82,16 +82,17 @@ def _before_and_after(state: State, change: Change) -> dict[str, list[Any]] | No
 
 
 def _body(state: State, message: Message) -> str | None:
-    """What was sent, as far as the host lets the log keep values."""
+    """What was sent, as far as the host lets the log keep values; of what is no JSON, only
+    what it says it is and its length."""
     if state.config.log_values is LogValues.NONE or message.method not in _WRITING:
         return None
     try:
         sent = message.body()
     except (SCIMError, HTTPException):
         # What cannot be read cannot be masked either.
+        kind = request.mimetype if _MEDIA_TYPE.fullmatch(request.mimetype) else "?"
         length = request.content_length
-        kind = request.mimetype if _MEDIA_TYPE.fullmatch(request.mimetype) else "an unknown type"
-        return f"{'?' if length is None else f'{length:,}'} bytes of {kind} that were not read"
+        return f"{kind}, {'?' if length is None else f'{length:,}'} bytes"
     if sent is None:
         return None
     return masks.body(sent, hide=state.config.log_values is LogValues.MASKED)
@@ -116,7 +117,10 @@ def record_refusal(
         if used or caller.token.opens:
             about = exchange if exchange is not None and exchange.is_about_resources else None
             resource = about.resource if about else None
-            note_refusal(state, caller, message, resource, about.id if about else "", error)
+            id = about.id if about else ""
+            # Of who is not let in, or speaks of nothing that is here, no body is read.
+            reads = exchange is not None
+            note_refusal(state, caller, message, resource, id, error, reads=reads)
         state.session.commit()
     except sa.exc.SQLAlchemyError:
         state.session.rollback()
@@ -130,8 +134,13 @@ def note_refusal(
     resource: Resource | None,
     id: str,
     error: SCIMError,
+    *,
+    reads: bool = True,
 ) -> None:
-    """An entry about a refusal, in the caller's transaction."""
+    """An entry about a refusal, in the caller's transaction.
+
+    :param reads: whether the entry shows the message's body.
+    """
     # What is no id may be anything that somebody put into an address.
     is_id = resource is not None and resource.parse_id(id) is not None
     log.record(
@@ -148,8 +157,7 @@ def note_refusal(
         detail=error.without_values(),
         paths=[path] if (path := error.safe_path()) else [],
         request=_facts(state, caller, message),
-        # Of who is not let in, nothing is read.
-        body=None if isinstance(error, Unauthorized) else _body(state, message),
+        body=_body(state, message) if reads else None,
     )
 
 
