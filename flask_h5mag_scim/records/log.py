@@ -374,12 +374,6 @@ def ignored(
 
 
 def oldest(session: Session, records: Records) -> datetime | None:
-    """The time of the oldest entry of all accounts; ``None`` where there is none."""
-    Entry = records.LogEntry
-    return session.scalar(sa.select(Entry.at).order_by(Entry.id).limit(1))
-
-
-def oldest(session: Session, records: Records) -> datetime | None:
     """When the log's first entry was written; ``None`` without any."""
     Entry = records.LogEntry
     return session.scalar(sa.select(Entry.at).order_by(Entry.id).limit(1))
