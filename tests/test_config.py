@@ -294,7 +294,9 @@ class Host:
         return H5magSCIM(self.db, **{**arguments, **changes})
 
 
-@pytest.mark.parametrize("name", ["current_account", "find_account", "can_manage", "is_licensed"])
+@pytest.mark.parametrize(
+    "name", ["current_account", "find_account", "can_manage", "is_licensed", "mail_admins"]
+)
 def test_callbacks_are_functions(name: str) -> None:
     """Refused at import, not at the first request."""
     with pytest.raises(TypeError, match=f"{name} must be a function"):

@@ -5,6 +5,7 @@ that all of them shall."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 from flask import Flask
 
 from example_app.models import User, db
@@ -494,3 +496,37 @@ def test_without_a_licence_it_can_be_read(
     assert "disabled" in owner.open().button("Release the brake")
     assert owner.client.post(f"{URL}/brake/release", data=form).status_code == 403
     assert standing(app).braked_at is not None
+
+
+# The shell
+
+
+def run(app: Flask, *words: str) -> Result:
+    return app.test_cli_runner().invoke(args=["scim", "brake", *words, "--account", "acme"])
+
+
+@both_databases
+def test_the_operator_sees_and_releases(app: Flask, entra: Entra) -> None:
+    """What the page does, from the shell; with exit codes and JSON for scripts."""
+    assert "Off: the application sets no limit." in run(app, "show").stdout
+    reconfigure(app, brake_users=1)
+    assert "Watching." in run(app, "show").stdout
+    refused = run(app, "release")
+    assert refused.exit_code == 1
+    assert "not engaged" in refused.stderr
+    ids = people(entra, 3)
+    assert [leave(entra, id) for id in ids] == [200, 403, 403]
+    shown = run(app, "show").stdout
+    assert "Engaged: nobody else is deactivated or deleted." in shown
+    assert "2 people were held back so far." in shown
+    found = json.loads(run(app, "show", "--json").stdout)
+    assert (found["state"], found["users"], found["held_back"]) == ("engaged", 1, 2)
+    assert found["engaged_at"].startswith(f"{now():%Y-}")
+    released = run(app, "release")
+    assert (released.exit_code, released.stdout) == (0, "")
+    assert "Until " in released.stderr
+    assert "operator (shell)" in run(app, "show").stdout
+    assert json.loads(run(app, "show", "--json").stdout)["state"] == "released"
+    assert [leave(entra, id) for id in ids[1:]] == [200, 200]
+    (entry,) = events(app, log.Event.BRAKE_RELEASED)
+    assert entry.actor == "operator (shell)"
