@@ -79,6 +79,8 @@ class Answer:
     draft: TokenMixin | None = None
     text: str | None = None
     sso: SSOForm | None = None
+    #: What somebody else did to the settings while the form was open.
+    changed: sso_settings.Changed | None = None
     status: int = 200
 
 
@@ -151,6 +153,7 @@ def save() -> BaseResponse:
     stored = sso_settings.version(account)
     if answer.sso is not None and request.form.get("sso_version", stored) != stored:
         answer.problems["sso_provider"] = say("sso.changed")
+        answer.changed = sso_settings.changed(account, answer.sso)
         answer.sso = None  # the page shows what is stored by now
     if answer.sso is not None:
         saved = sso_settings.save(account, answer.sso, found)
@@ -354,6 +357,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         account,
         status=answer.status,
         problems=answer.problems,
+        changed=answer.changed,
         done=answer.done,
         at=at,
         standing=standing,

@@ -12,7 +12,7 @@ from flask import request
 
 from .. import config as configuration
 from ..records import break_glass, log, providers
-from ..records.models import IdentityProviderMixin, Mode, ProviderState, now
+from ..records.models import IdentityProviderMixin, LogKind, Mode, ProviderState, now
 from ..state import get_state
 from ..texts import TEXTS, Done, say, span
 from . import directory, forms, require
@@ -152,6 +152,78 @@ def version(account: Any) -> str:
     parts = [f"{row.id.hex}:{row.version}:{row.mode}" if row else "" for row in rows]
     owners = break_glass.named(state.session, state.scim.records, key)
     return ".".join([*parts, *map(str, owners)])
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What somebody else has done to the settings while a form was open."""
+
+    #: Who did it last, when, and what it was, in words; nothing where the log does not say.
+    who: str
+    at: datetime | None
+    what: str
+    #: What is stored by now and differs from what was sent: labels with values, in words.
+    differences: tuple[tuple[str, str], ...]
+
+
+#: What changes the settings of the form.
+_CHANGES = {
+    log.Event.SSO_SAVED,
+    log.Event.SSO_IN_FORCE,
+    log.Event.SSO_OFF,
+    log.Event.SSO_TRIAL_BEGAN,
+    log.Event.SSO_TRIAL_KEPT,
+    log.Event.SSO_TRIAL_ENDED,
+    log.Event.SSO_BREAK_GLASS_NAMED,
+    log.Event.SSO_BREAK_GLASS_REMOVED,
+}
+#: Among so many entries of the log the last of them is looked for.
+_LOOKED_THROUGH = 50
+
+
+def changed(account: Any, sent: SSOForm) -> Changed:
+    """Who has changed the settings last, and how they differ from what was ``sent`` now."""
+    state = get_state()
+    records, key = state.scim.records, state.scim.account_key(account)
+    settings = log.Query(kinds=(LogKind.SETTING,))
+    entries = log.page(state.session, records, key, settings, limit=_LOOKED_THROUGH).entries
+    last = next((entry for entry in entries if entry.event in _CHANGES), None)
+    owners = [require.name_of(user) for user in require.break_glass_owners(account)]
+    stored = SSOForm.stored(*providers.load(state.session, records, key), owners)
+    sent = replace(
+        sent,
+        directory=sent.directory.lower(),
+        client_id=sent.client_id.lower(),
+        break_glass="\n".join(require.names_in(sent.break_glass or "")),
+    )
+    mine = _in_words(sent)
+    return Changed(
+        who="" if last is None else last.actor,
+        at=None if last is None else last.at,
+        what="" if last is None else TEXTS[f"event.{last.event}"],
+        differences=tuple(
+            (label, value) for label, value in _in_words(stored).items() if mine.get(label) != value
+        ),
+    )
+
+
+def _in_words(sso: SSOForm) -> dict[str, str]:
+    """The settings as somebody reads them on the page, by their labels; no secret."""
+    provider = {say("sso.provider"): TEXTS.get(f"sso.{sso.provider}", sso.provider)}
+    if sso.provider != "microsoft":
+        return provider
+    yes = {True: say("yes"), False: say("no")}
+    return provider | {
+        say("sso.directory"): sso.directory,
+        say("mode"): TEXTS.get(f"mode.{sso.mode}", sso.mode),
+        say("break_glass"): ", ".join((sso.break_glass or "").split("\n")) or say("nobody"),
+        say("sso.client_id"): sso.client_id or say("sso.client_id.none"),
+        say("sso.secret_expires"): sso.secret_expires or say("never"),
+        say("sso.cloud"): TEXTS.get(f"cloud.{sso.cloud}", sso.cloud),
+        say("sso.guests"): yes[sso.refuses_guests],
+        say("sso.by_name"): yes[sso.links_by_user_name],
+        say("session_hours"): session_hours(sso.session_hours).get(sso.session_hours, ""),
+    }
 
 
 def save(account: Any, sso: SSOForm, found: Found) -> Saved:
