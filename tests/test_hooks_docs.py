@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, render_template
+from flask.testing import FlaskClient
+from jinja2 import DictLoader
 
 from flask_h5mag_scim.records import tokens
 
 from .conftest import Entra, both_databases, error_of
-from .documents import ROOT, write_files
+from .documents import ROOT, blocks, write_files
 
 HOOKS = (ROOT / "docs" / "hooks.md").read_text()
 
@@ -313,3 +315,80 @@ def test_receivers_write_and_hear_of_who_is_gone(
     hard.entra.delete(f"/Users/{ada}")
     heard = [one.getMessage() for one in caplog.records if one.getMessage().startswith("user ")]
     assert heard == [f"user {ada} of acme was deactivated", f"user {ada} of acme was deleted"]
+
+
+# Forms of your own
+
+
+@pytest.fixture
+def form(files: dict[str, ModuleType], hard: Host) -> FlaskClient:
+    """The owner's browser, and the document's forms."""
+    templates = {
+        re.match(r"\{# (\w+\.html) #\}", block)[1]: block  # type: ignore[index]
+        for block in blocks(HOOKS, "jinja")
+    }
+    assert templates.keys() == {"name.html", "person.html"}
+    hard.app.jinja_loader = DictLoader(templates)  # type: ignore[assignment]
+    hard.app.register_blueprint(files["forms"].people)
+    browser = hard.app.test_client()
+    with browser.session_transaction() as session:
+        session["_user_id"] = str(OWNER)
+    return browser
+
+
+def token(page: str) -> str:
+    """Flask-WTF's own, of a form."""
+    return page.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+
+
+def test_what_entra_manages_is_disabled_in_both_forms(hard: Host, form: FlaskClient) -> None:
+    """With the reason tied to it; what is the application's own stays open."""
+    key = hard.entra.user("ada")["id"]
+    page = form.get(f"/people/{key}").text
+    for name in ("username", "active"):
+        [tag] = re.findall(rf'<input[^>]*name="{name}"[^>]*>', page)
+        assert " disabled" in tag
+        assert f'aria-describedby="scim-managed-{name}"' in tag
+        assert f'id="scim-managed-{name}">Managed by Microsoft Entra ID</small>' in page
+    [tag] = re.findall(r'<input[^>]*name="is_emergency"[^>]*>', page)
+    assert " disabled" not in tag
+    assert "disabled" not in form.get(f"/people/{OWNER}").text
+    with hard.app.test_request_context("/"):
+        for user in hard.module.db.session.scalars(sa.select(hard.module.User)):
+            is_ada = str(user.id) == key
+            assert (" disabled" in render_template("name.html", user=user)) is is_ada
+
+
+def test_only_the_rest_is_stored(hard: Host, form: FlaskClient) -> None:
+    """A box that is disabled is not unticked by the browser's silence."""
+    key = hard.entra.user("ada")["id"]
+    data = {"csrf_token": token(form.get(f"/people/{key}").text), "is_emergency": "y"}
+    assert form.post(f"/people/{key}", data=data).status_code == 303
+    assert hard.rows("User", "username", "active", "is_emergency")[1] == (
+        "ada@example.com",
+        True,
+        True,
+    )
+    data = {"csrf_token": token(form.get(f"/people/{OWNER}").text), "username": "boss"}
+    assert form.post(f"/people/{OWNER}", data=data).status_code == 303
+    assert hard.rows("User", "username", "active")[0] == ("boss", False)
+
+
+def test_what_is_sent_all_the_same_is_refused(hard: Host, form: FlaskClient) -> None:
+    """By a form from before, or by hand, and nothing of it is stored."""
+    key = hard.entra.user("ada")["id"]
+    data = {
+        "csrf_token": token(form.get(f"/people/{key}").text),
+        "username": "eve",
+        "is_emergency": "y",
+    }
+    answer = form.post(f"/people/{key}", data=data)
+    assert answer.status_code == 400
+    assert "This field is disabled" in answer.text
+    assert 'value="eve"' not in answer.text
+    answer = form.post(f"/people/{key}/name", data={"username": "eve"})
+    assert answer.status_code == 400
+    assert "Microsoft Entra ID manages username." in answer.text
+    assert hard.rows("User", "username", "is_emergency")[1] == ("ada@example.com", False)
+    assert form.post(f"/people/{OWNER}/name", data={"username": "boss"}).status_code == 303
+    assert hard.rows("User", "username")[0] == ("boss",)
