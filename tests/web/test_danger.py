@@ -360,7 +360,7 @@ def test_disconnecting_closes_every_door_and_leaves_people_as_they_are(
     assert question.one("input", name="people", checked="")["value"] == "stay"
     for said in ("People from Microsoft Entra 2", "Workload identities Entra", "Teams stay"):
         assert said in question.text
-    assert "still can" in question.text  # single sign-on is in force
+    assert "can go on doing so" in question.text  # single sign-on is in force
 
     assert "Microsoft Entra is disconnected." in done(owner, "disconnect", people="stay")
 
@@ -584,7 +584,7 @@ def test_where_microsoft_is_required_the_question_says_who_is_locked_out(
     """People who were provisioned and never signed in have no other way in."""
     assert "Microsoft before" not in owner.open(ASK).text
     configure(app, mode=Mode.REQUIRE)
-    assert "cannot sign in at all" in owner.open(ASK).text
+    assert "Nobody else can sign in" in owner.open(ASK).text
 
 
 def test_an_unknown_choice_is_refused(app: Flask, entra: Entra, owner: Admin) -> None:
