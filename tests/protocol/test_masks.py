@@ -1,0 +1,141 @@
+"""What the log shows of values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flask_h5mag_scim.protocol import masks
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, None),
+        (True, True),
+        (False, False),
+        ("True", "True"),
+        ("false", "false"),
+        ("", ""),
+        ("A", "A•••"),
+        ("Ada Lovelace", "A•••"),
+        ("Łukasz", "Ł•••"),
+        ("李雷", "李•••"),
+        ("ada@example.com", "a•••@example.com"),
+        ("@example.com", "•••@example.com"),
+        ("ada lovelace@example.com", "a•••"),
+        ("a@b@c", "a•••"),
+        ("mail ada@example.com now", "m•••"),
+        ("x" * 300 + "@example.com", "x•••"),
+        (1815, "•••"),
+        (18.15, "•••"),
+        ([], []),
+        ({}, {}),
+        (["Ada", "Bo"], ["A•••", "B•••"]),
+        ({"type": "work", "value": "+31 20"}, {"type": "work", "value": "+•••"}),
+        ({"type": "of Ada's own making", "primary": True}, {"type": "o•••", "primary": True}),
+        ({"a": {"b": [{"c": "Ada"}]}}, {"a": {"b": [{"c": "A•••"}]}}),
+        ({"op": "Replace", "value": "Ada"}, {"op": "Replace", "value": "A•••"}),
+        ({"op": "Ada Lovelace"}, {"op": "A•••"}),
+        ({"schemas": ["urn:a:b", "Ada"]}, {"schemas": ["urn:a:b", "A•••"]}),
+        ({"startIndex": 2, "count": 5, "age": 36}, {"startIndex": 2, "count": 5, "age": "•••"}),
+    ],
+)
+def test_a_mask_leaves_a_letter_and_the_domain(value: Any, shown: Any) -> None:
+    """Enough to see that it changed and of what kind it is."""
+    assert masks.masked(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("userName", "userName"),
+        ("ada@example.com", "…"),
+        ("Ada Lovelace", "… …"),
+        ('emails[type eq "work"].value', 'emails[type eq "work"].value'),
+        ('emails[value eq "ada@example.com"].display', "emails[value eq …].display"),
+        ("emails[value eq ada@example.com].x", "emails[value eq …].x"),
+        ('userName eq "ada" and (title pr or not (active eq true))', None),
+        ("urn:a:b:2.0:User:manager.value eq 5", "urn:a:b:2.0:User:manager.value eq …"),
+        ('userName eq "ada \\" lovelace" and x eq "', "userName eq … and x eq …"),
+        ("userName,name.givenName, title", "userName,name.givenName, title"),
+        ('"ada" eq userName', "… eq …"),
+        ("userName eq 'ada lovelace'", "userName eq … …"),
+    ],
+)
+def test_an_expression_is_shown_without_what_it_compares_with(text: str, shown: str | None) -> None:
+    """Also one that cannot be read."""
+    if shown is None:
+        shown = text.replace('"ada"', "…")
+    assert masks.expression(text) == shown
+
+
+def test_names_that_are_paths_lose_their_literals() -> None:
+    """A PATCH without a path may compare in the names of its value."""
+    sent = {"Operations": [{"op": "add", "value": {'emails[value eq "ada@x"].type': "work"}}]}
+    assert masks.masked(sent)["Operations"][0]["value"] == {"emails[value eq …].type": "w•••"}
+
+
+@pytest.mark.parametrize("mask", [masks.masked, masks.bounded])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"password": "sesame"},
+        {"PassWord": ["sesame"]},
+        {"clientSecret": {"value": "sesame"}},
+        {"urn:a:User:apiToken": "sesame"},
+        {"path": "password", "value": "sesame"},
+        {"Path": "urn:a:User:api_key", "Value": {"x": ["sesame"]}},
+        {"path": 'x[secret eq "sesame"]'},
+        {"filter": 'password eq "sesame"'},
+        {"cursor": "sesame"},
+        {"passphrase": 5e5, "sesam": None},
+    ],
+)
+def test_secrets_are_shown_in_no_way(mask: Any, sent: Any) -> None:
+    """Not their first letter either, and not where values are kept in full."""
+    assert "sesame" not in json.dumps(mask(sent))
+    assert "500000" not in json.dumps(mask(sent))
+
+
+def test_in_full_is_within_bounds() -> None:
+    """Values as they are, as far as somebody reads them."""
+    value = {"name": "Ada", "born": 1815, "path": 'emails[value eq "ada"]', "long": "x" * 500}
+    assert masks.bounded(value) == {**value, "long": "x" * 200 + "…"}
+
+
+def test_what_is_huge_is_cut_before_it_is_gone_through() -> None:
+    """Long lists, objects with many members, deep ones, and wide trees of them."""
+    assert masks.masked(["a"] * 5000) == ["a•••"] * 20 + ["… and 4980 more"]
+    many = masks.masked({f"n{number}": "a" for number in range(5000)})
+    assert len(many) == 101
+    assert many["…"] == "4900 more"
+    deep: Any = "Ada"
+    for _ in range(50):
+        deep = {"x": deep}
+    assert "Ada" not in json.dumps(masks.masked(deep))
+    wide: Any = ["a"] * 20
+    for _ in range(6):
+        wide = [wide] * 20
+    assert json.dumps(masks.masked(wide)).count("a\\u2022") < masks.MAX_VALUES
+    assert len(masks.body({"x" * 5000: ["b" * 5000] * 5000}, hide=False)) <= 4001
+
+
+def test_pairs_are_before_and_after_by_name() -> None:
+    """Names of secrets count here as well, and literals in names do not stay."""
+    values = {
+        "title": (None, "Countess"),
+        "active": (True, False),
+        "urn:a:User:apiKey": ("old", "new"),
+        'x[value eq "ada"].y': ("b", None),
+    }
+    assert masks.pairs(values, hide=True) == {
+        "title": [None, "C•••"],
+        "active": [True, False],
+        "urn:a:User:apiKey": ["•••", "•••"],
+        "x[value eq …].y": ["b•••", None],
+    }
+    assert masks.pairs(values, hide=False)["title"] == [None, "Countess"]
