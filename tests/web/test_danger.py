@@ -6,7 +6,9 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -558,6 +560,31 @@ def test_a_large_directory_is_deactivated_in_batches(
     assert len(of_each) == 2, done_by  # UPDATE of the person, INSERT into the log
     others = sum(done_by.values()) - sum(of_each.values())
     assert others < 5 * 12 + 40
+
+
+@both_databases
+def test_two_admins_who_disconnect_at_once_deactivate_everybody_once(
+    app: Flask, entra: Entra, owner: Admin, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits for the other forever, and nobody is logged or told twice."""
+    fill(app, 30)
+    monkeypatch.setattr(danger, "BATCH", 4)
+    admins = [owner, Admin(app, add_user(app, "grace@acme.example", "admin"))]
+    sent = []
+    for admin in admins:
+        csrf = admin.open().all("input", name="scim_csrf")[0]["value"]
+        sent.append((admin, {"scim_csrf": csrf, "people": "deactivate"}))
+    barrier = Barrier(len(sent))
+
+    def run_one(one: tuple[Admin, dict[str, str]]) -> int:
+        barrier.wait()
+        return one[0].client.post(ASK, data=one[1]).status_code
+
+    with ThreadPoolExecutor(len(sent)) as pool:
+        assert list(pool.map(run_one, sent)) == [303, 303]
+    assert sum(is_active for is_active, _ in people(app).values()) == 2
+    assert len(entries(app, "user.deactivated")) == 30
+    assert len(told) == len(set(told)) == 31
 
 
 @both_databases
