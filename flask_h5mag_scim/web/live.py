@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import make_response, render_template
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..records import providers
@@ -73,6 +74,9 @@ class Standing:
 def live() -> BaseResponse:
     """The parts of the page that change by themselves, for the script on it. Nobody did
     anything: nothing is written, and no session goes on for it."""
+    if not current_user.is_authenticated:
+        # Not the host's login, which would say at the next visit that somebody must sign in.
+        return make_response("", 401)
     account = forms.require_manager()
     parts = render_template(
         "h5mag_scim/live.html", standing=Standing.of(account), say=say_html, ahead=ahead

@@ -70,7 +70,8 @@ class Facts:
             is_licensed=bool(scim.is_licensed(account)),
             paused_at=row.paused_at,
             paused_by=row.paused_by or "",
-            braked_at=row.braked_at,
+            # Where the host has switched it off, nothing is held back any more.
+            braked_at=row.braked_at if state.config.has_brake else None,
             failed=failed,
             users=row.users,
             groups=row.groups,
