@@ -79,4 +79,6 @@ def brake_release(state: State, account: Any, account_id: Any) -> None:
         state.session.rollback()
         raise click.ClickException(say("done.brake-not-engaged"))
     state.session.commit()
-    click.echo(say("done.brake-released", time=until.strftime("%Y-%m-%d %H:%M")), err=True)
+    click.echo(
+        f"{say('done.brake-released')} {say('brake.passes', time=time_text(until))}", err=True
+    )

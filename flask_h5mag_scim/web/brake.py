@@ -136,11 +136,10 @@ def release_brake() -> BaseResponse:
     account = require_writer()
     forms.require_recent_login()
     state = get_state()
-    until = release(account, by=forms.actor())
-    if until is None:
+    if release(account, by=forms.actor()) is None:
         return to_page("brake-not-engaged")
     state.session.commit()
-    return to_page(("brake-released", {"time": f"{until:%Y-%m-%d %H:%M}"}))
+    return to_page("brake-released")
 
 
 @blueprint.get("/brake/release")
@@ -170,7 +169,7 @@ def limit(state: State) -> str:
         parts.append(say("brake.limit.user") if users == 1 else say("brake.limit.users", n=users))
     if percent is not None:
         parts.append(say("brake.limit.percent", n=f"{percent:g}", spared=brake.SPARED))
-    return say("brake.limit.or").join(parts)
+    return say("brake.limit.hour", limit=say("brake.limit.or").join(parts))
 
 
 def held_back_text(count: int) -> str:

@@ -248,7 +248,7 @@ def test_a_percentage_of_those_who_are_provisioned(app: Flask, entra: Entra) -> 
     assert [entra.delete(f"/Users/{id}").status_code for id in ids[:8]] == [204] * 7 + [403]
     assert standing(app).users_counted == 14
     assert events(app, log.Event.BRAKE_ENGAGED)[0].detail == (
-        "50 % of the provisioned people within an hour, and never before 5"
+        "50 % of all provisioned people (5 at least) within an hour"
     )
 
 
@@ -436,11 +436,11 @@ def test_the_page_says_what_happened_and_releases(
     for id in (*ids, *ids[2:]):
         leave(entra, id)
     note = owner.open().id("h5s-brake").text
-    assert "2 people within an hour, or 30 % of the provisioned people" in note
+    assert "after 2 people or 30 % of all provisioned people (5 at least) within an hour" in note
     assert "3 people were held back so far." in note
     assert "for 1 day everything passes" in note
     page = release(owner)
-    assert "Until " in page.statuses[0]
+    assert page.statuses[0] == "The brake is released."
     note = page.id("h5s-brake").text
     assert "owner@acme.example released it" in note
     assert "Release the brake" not in page.buttons()
