@@ -37,7 +37,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "texts",
             "web",
         },
-        {"click", "flask", "sqlalchemy"},
+        {"click", "flask", "jinja2", "sqlalchemy"},
     ),
     "extension": (
         {"cli", "config", "provisioning", "records", "state", "web"},
@@ -122,12 +122,13 @@ def test_what_the_package_needs_is_declared() -> None:
         "marshmallow",
         "authlib",
         "requests",
-        # Flask brings blinker, click, itsdangerous, markupsafe and werkzeug;
+        # Flask brings blinker, click, itsdangerous, Jinja, markupsafe and werkzeug;
         # Flask-SQLAlchemy brings SQLAlchemy;
         # Authlib brings cryptography and joserfc.
         "blinker",
         "click",
         "itsdangerous",
+        "jinja2",
         "markupsafe",
         "werkzeug",
         "sqlalchemy",

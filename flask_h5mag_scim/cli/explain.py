@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from ..provisioning.expressions import Comparison, Constant, Joined, Negation, R
 from ..provisioning.resources import Resource
 from ..state import State, get_state
 from ..texts import say
-from . import plans
+from . import catalog, plans
 from .plans import Access, Plan, Reach
 from .shell import (
     Command,
@@ -47,6 +48,8 @@ class Explanation:
     plan: Plan
     #: What reads most of the resource's own table.
     access: Access | None
+    #: Whether that is what the database does as soon as the table has grown.
+    is_small: bool
     #: What can be done about it; ``None`` where nothing has to be.
     cure: str | None
 
@@ -61,7 +64,7 @@ class Explanation:
         if self.access is None:
             return say("explain.nothing")
         reach = self.access.reach.name.lower()
-        key = f"explain.{reach}{'_small' if self.plan.is_small and self.is_found else ''}"
+        key = f"explain.{reach}{'_small' if self.is_small else ''}"
         return say(key, index=self.access.index, table=self.access.table)
 
 
@@ -78,32 +81,50 @@ def explained(
     shape = resource.compiler.prepare(tree).shape
     statement, values = resource.lists.statement(account_id, Query(text, 1, count))
     account = sa.inspect(resource.model).columns[resource.account]
-    shown, binds = plans.sql(statement, session.get_bind(clause=account.table).dialect)
+    shown, used = plans.sql(statement, values, session.get_bind(clause=account.table).dialect)
     plan = plans.plan(session, statement, values, account=account.name, table=account.table)
     access = None if shape == Constant(False) else plan.reach(account.table.name)
-    cure = None
-    if access is not None and access.reach > Reach.RANGE:
-        cure = _cure(session, resource, shape, values)
-    used = {name: values.get(name, bind.value) for name, bind in binds.items()}
-    return Explanation(tree, shown, used, plan, access, cure)
-
-
-def _cure(session: Session, resource: Resource, shape: Shape, values: dict[str, Any]) -> str:
+    found = Explanation(tree, shown, used, plan, access, is_small=False, cure=None)
+    if found.is_found or access is None:
+        return found
     wanted = _entries(shape)
+    serving = [_serving(session, resource, one) for one in wanted]
+    if plan.is_small and wanted and all(serving):
+        names = ", ".join(dict.fromkeys(name for name in serving if name))
+        return replace(found, access=Access(access.table, names, Reach.FOUND), is_small=True)
+    return replace(found, cure=_cure(resource, shape, wanted, serving))
+
+
+def _serving(session: Session, resource: Resource, one: Comparison) -> str | None:
+    """The index that begins with the account and what is compared, if the database has it."""
+    columns = sa.inspect(resource.model).columns
+    if one.attribute not in columns:
+        return None
+    name = catalog.normal(columns[one.attribute].name)
+    wanted = {
+        catalog.normal(columns[resource.account].name),
+        f"lower({name})" if one.kind == "text" else name,
+    }
+    table = columns[one.attribute].table
+    there = catalog.indexes(session.connection(bind_arguments={"clause": table}), table)
+    return next((index.name for index in there if set(index.parts[:2]) == wanted), None)
+
+
+def _cure(
+    resource: Resource, shape: Shape, wanted: list[Comparison], serving: list[str | None]
+) -> str:
     if not wanted:
         return say("explain.cure_related" if _is_related(shape) else "explain.cure_none")
-    account = sa.inspect(resource.model).columns[resource.account]
-    lines = []
-    for one in wanted:
-        plan = plans.plan(
-            session, resource.found(one), values, account=account.name, table=account.table
-        )
-        access = plan.reach(account.table.name)
-        if access is not None and access.reach > Reach.RANGE:
-            lines.append(missing_index(resource, one.attribute, lowered=one.kind == "text"))
-    if not lines:
+    missing = [one for one, name in zip(wanted, serving, strict=True) if name is None]
+    if not missing and len(wanted) > 1:
         return say("explain.cure_split")
-    return "\n".join([say("explain.cure_index", model=resource.model.__name__), *lines])
+    key, index = ("index", "") if missing else ("order", serving[0])
+    lines = (
+        missing_index(resource, one.attribute, lowered=one.kind == "text")
+        for one in missing or wanted
+    )
+    said = say(f"explain.cure_{key}", model=resource.model.__name__, index=index)
+    return "\n".join([said, *lines])
 
 
 def missing_index(resource: Resource, attribute: str, *, lowered: bool) -> str:
@@ -194,8 +215,17 @@ def explain(filter_text: str, kind: str, account: str | None, as_json: bool) -> 
 def _account_id(state: State, name: str | None) -> Any:
     if name is not None:
         return state.scim.account_key(find_account(state, name))
+    return any_account(state)
+
+
+def any_account(state: State) -> Any:
+    """The key of some account, to ask for plans with; one that nobody has where there is none."""
     key = sa.inspect(state.scim.account).primary_key[0]
-    return state.session.scalar(sa.select(key).limit(1))
+    found = state.session.scalar(sa.select(key).limit(1))
+    if found is not None:
+        return found
+    kind = key.type.python_type
+    return uuid.UUID(int=0) if kind is uuid.UUID else kind()
 
 
 def _show(found: Explanation) -> None:

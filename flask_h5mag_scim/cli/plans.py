@@ -46,8 +46,7 @@ class Plan:
     #: As the database shows it.
     lines: list[str]
     accesses: list[Access]
-    #: Whether the table is so small that its indexes are not worth it yet. Then
-    #: :attr:`accesses` are those of a larger one.
+    #: Whether the table is so small that its indexes need not be worth it yet.
     is_small: bool = False
 
     def reach(self, table: str) -> Access | None:
@@ -60,22 +59,32 @@ class UnknownDatabase(Exception):  # noqa: N818, it says what is the case
     """A database whose plans are not understood here."""
 
 
-def sql(statement: Any, dialect: sa.Dialect) -> tuple[str, dict[str, sa.BindParameter[Any]]]:
+def sql(
+    statement: Any, values: Mapping[str, Any], dialect: sa.Dialect
+) -> tuple[str, dict[str, Any]]:
     """A statement as people read it, with ``:name`` for each value, and these."""
-    text, binds = _compiled(statement, dialect)
-    return text.replace(r"\:", ":"), binds
+    text, bound = _compiled(statement, values, dialect)
+    return text.replace(r"\:", ":"), {each.key: each.value for each in bound}
 
 
-def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[str, dict[str, sa.BindParameter[Any]]]:
-    """A statement as ``sa.text()`` takes it, and its values by name."""
+def _compiled(
+    statement: Any, values: Mapping[str, Any], dialect: sa.Dialect
+) -> tuple[str, list[sa.BindParameter[Any]]]:
+    """A statement as ``sa.text()`` takes it, and its values."""
     # PostgreSQL's drivers write casts of their own behind their placeholders.
     kind: Any = PGDialect if dialect.name == "postgresql" else type(dialect)
-    compiled = statement.compile(
-        dialect=kind(paramstyle="pyformat"), compile_kwargs={"render_postcompile": True}
-    )
-    text = str(compiled).replace(":", r"\:")
+    compiled = statement.compile(dialect=kind(paramstyle="pyformat"))
+    # Lists of values are a placeholder for each of them only from here on.
+    expanded = compiled.construct_expanded_state(dict(values))
+    types = {name: bind.type for bind, name in compiled.bind_names.items()}
+    text = expanded.statement.replace(":", r"\:")
     text = re.sub(r"%\((\w+)\)s", r":\1", text).replace("%%", "%")
-    return text, {name: bind for bind, name in compiled.bind_names.items()}
+    bound = [
+        sa.bindparam(name, value, type_=types.get(name))
+        for name, value in expanded.parameters.items()
+        if re.search(rf"(?<!\\):{name}\b", text)
+    ]
+    return text, bound
 
 
 def plan(
@@ -94,29 +103,15 @@ def plan(
     if connection.dialect.name != "postgresql":
         raise UnknownDatabase(connection.dialect.name)
     lines = [row[0] for row in _explain(connection, "", statement, values)]
-    found = Plan(lines, _of_postgresql(connection, statement, values, account))
-    worst = found.reach(table.name)
-    if worst is None or worst.reach <= Reach.RANGE or not _is_small(connection, table):
-        return found
-    # Of a small table it reads all, or the account for its order, whatever indexes there are.
-    with connection.begin_nested() as point:
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        bare = statement.order_by(None).limit(None).offset(None)
-        later = Plan(lines, _of_postgresql(connection, bare, values, account), is_small=True)
-        point.rollback()
-    best = later.reach(table.name)
-    return later if best is not None and best.reach < worst.reach else found
+    accesses = _of_postgresql(connection, statement, values, account)
+    return Plan(lines, accesses, is_small=_is_small(connection, table))
 
 
 def _explain(
     connection: sa.Connection, how: str, statement: Any, values: Mapping[str, Any]
 ) -> list[Any]:
-    text, binds = _compiled(statement, connection.dialect)
-    parameters = [
-        sa.bindparam(name, values.get(name, bind.value), type_=bind.type)
-        for name, bind in binds.items()
-    ]
-    return list(connection.execute(sa.text(f"EXPLAIN {how} {text}").bindparams(*parameters)))
+    text, bound = _compiled(statement, values, connection.dialect)
+    return list(connection.execute(sa.text(f"EXPLAIN {how} {text}").bindparams(*bound)))
 
 
 def _is_small(connection: sa.Connection, table: sa.Table) -> bool:

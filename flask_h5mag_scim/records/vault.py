@@ -104,14 +104,8 @@ def reencrypt(session: Session, records: Records, vault: Vault) -> Reencrypted:
     equal; no version is raised, because nothing that a sign-in knows changes.
     """
     Provider = records.IdentityProvider
-    stored = session.execute(
-        sa.select(Provider.account_id, Provider.client_secret)
-        .where(Provider.client_secret.is_not(None))
-        .distinct()
-        .order_by(Provider.account_id)
-    ).all()
     answer = Reencrypted()
-    for account_id, sealed in stored:
+    for account_id, sealed in _stored(session, records):
         if vault.is_current(sealed):
             continue
         try:
@@ -129,3 +123,26 @@ def reencrypt(session: Session, records: Records, vault: Vault) -> Reencrypted:
         if result.rowcount:
             answer.changed.append(account_id)
     return answer
+
+
+def examine(session: Session, records: Records, vault: Vault) -> Reencrypted:
+    """What :func:`reencrypt` would do."""
+    answer = Reencrypted()
+    for account_id, sealed in _stored(session, records):
+        if not vault.opens(sealed):
+            answer.lost.append(account_id)
+        elif not vault.is_current(sealed):
+            answer.changed.append(account_id)
+    return answer
+
+
+def _stored(session: Session, records: Records) -> list[tuple[Any, str]]:
+    """The account and the text of every stored secret."""
+    Provider = records.IdentityProvider
+    found = session.execute(
+        sa.select(Provider.account_id, Provider.client_secret)
+        .where(Provider.client_secret.is_not(None))
+        .distinct()
+        .order_by(Provider.account_id)
+    )
+    return [(account_id, str(sealed)) for account_id, sealed in found]
