@@ -21,8 +21,8 @@ user_provisioned = _signals.signal("user-provisioned")
 #: A user's attributes changed through SCIM. Carries ``user`` and ``paths``.
 user_updated = _signals.signal("user-updated")
 
-#: A user became inactive or was deleted through SCIM. Carries ``user`` and ``paths``
-#: (empty after a deletion).
+#: A user became inactive or was deleted through SCIM, or was deactivated when somebody
+#: disconnected Microsoft Entra. Carries ``user`` and ``paths`` (empty after a deletion).
 user_deprovisioned = _signals.signal("user-deprovisioned")
 
 #: A group was created through SCIM. Carries ``group`` and ``paths``.
