@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from flask import Response, request, stream_with_context
+import sqlalchemy as sa
+from flask import Response, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..records import log
@@ -159,12 +161,16 @@ def export_activity(form: str) -> BaseResponse:
     forms.log_event(account, log.Event.LOG_EXPORTED, detail=detail)
     state.session.commit()
     query = replace(filters.query, until=until)
-    found = export.rows(state.session, scim.records, key, query)
-    write = export.as_csv if form == "csv" else export.as_json
-    answer = Response(
-        stream_with_context(write(found)),
-        mimetype="text/csv" if form == "csv" else "application/json",
-    )
+    of_log: Any = {"mapper": sa.inspect(scim.records.LogEntry)}
+    bind = state.session.get_bind(**of_log)
+
+    def pieces() -> Iterator[str]:
+        # In a session of its own: the request's ends before its answer is written.
+        with Session(bind) as own:
+            found = export.rows(own, scim.records, key, query)
+            yield from export.as_csv(found) if form == "csv" else export.as_json(found)
+
+    answer = Response(pieces(), mimetype="text/csv" if form == "csv" else "application/json")
     name = f"h5mag-activity-{present:%Y-%m-%d}.{form}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["X-Content-Type-Options"] = "nosniff"

@@ -1,0 +1,730 @@
+"""Activity through HTTP: the log as an owner reads, searches and exports it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from example_app.models import User, db
+from example_app.provisioning import scim
+from flask_h5mag_scim import texts
+from flask_h5mag_scim.config import LogValues
+from flask_h5mag_scim.protocol import errors
+from flask_h5mag_scim.records import log, tokens
+from flask_h5mag_scim.records.models import LogKind
+from flask_h5mag_scim.web import explanations, export, refusals
+from flask_h5mag_scim.web.activity import ONLY, PAGE_SIZE
+
+from ..conftest import Entra, both_databases, make_token
+from .test_pages import Admin, Page, _account, add_user, owner, reconfigure
+
+__all__ = ["owner"]  # the fixture
+
+URL = "/account/provisioning/activity"
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def write(
+    app: Flask, event: log.Event, *, at: datetime | None = None, slug: str = "acme", **what: Any
+) -> int:
+    """An entry of an account's log; its id."""
+    Entry = scim.records.LogEntry
+    with app.app_context():
+        log.record(db.session, scim.records, _account(slug), event, **what)
+        id: int = db.session.scalars(sa.select(sa.func.max(Entry.id))).one()
+        if at is not None:
+            db.session.execute(sa.update(Entry).where(Entry.id == id).values(at=at))
+        db.session.commit()
+        return id
+
+
+def look(owner: Admin, **filters: str) -> Page:
+    return owner.open(f"{URL}?{urlencode(filters)}")
+
+
+def found(page: Page) -> list[str]:
+    """The headlines of the entries."""
+    return [e.text for e in page.all("span", class_="h5s-entry-what")]
+
+
+def opened(page: Page, number: int = 0) -> str:
+    """All that an entry says when it is opened."""
+    return page.all("div", class_="h5s-entry-more")[number].text
+
+
+# -- words -------------------------------------------------------------------------------
+
+
+def test_entries_say_who_was_changed_and_how(app: Flask, entra: Entra, owner: Admin) -> None:
+    """By the name that the person or group has now; members of groups in words as well."""
+    ada = entra.user("ada", displayName="Ada Lovelace")
+    grace = entra.user("grace", displayName="Grace Hopper")
+    team = entra.group("Editors")
+    members = [{"value": ada["id"]}, {"value": grace["id"]}]
+    entra.patch(f"/Groups/{team['id']}", {"op": "add", "path": "members", "value": members})
+    entra.patch(f"/Groups/{team['id']}", {"op": "remove", "path": "members", "value": members[:1]})
+    entra.patch(f"/Users/{ada['id']}", {"op": "replace", "path": "active", "value": False})
+    entra.patch(f"/Users/{ada['id']}", {"op": "replace", "path": "active", "value": True})
+    assert found(look(owner)) == [
+        "Reactivated Ada Lovelace",
+        "Deactivated Ada Lovelace",
+        "Changed the members of the group Editors: removed Ada Lovelace",
+        "Changed the members of the group Editors: added Ada Lovelace, Grace Hopper",
+        "Created the group Editors",
+        "Created Grace Hopper",
+        "Created Ada Lovelace",
+    ]
+
+
+def test_who_was_deleted_is_recognised_by_what_the_mask_lets_through(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """The domain and a letter of the user name, not the name."""
+    ada = entra.user("ada", displayName="Ada Lovelace")
+    entra.delete(f"/Users/{ada['id']}")
+    page = look(owner)
+    assert found(page)[0] == "Deleted a user (a•••@example.com)"
+    assert ada["id"] in opened(page)
+    assert "Lovelace" not in page.html
+
+
+def test_an_entry_opens_to_all_that_is_kept_of_the_request(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """Request id, Microsoft's id, address, token, before and after, ignored attributes, body and
+    duration; values masked, and the page says so."""
+    ada = entra.user("ada", displayName="Ada Lovelace")
+    answer = entra.patch(
+        f"/Users/{ada['id']}",
+        {"op": "replace", "path": "displayName", "value": "Countess"},
+        {"op": "add", "path": "favouriteColour", "value": "blue"},
+        headers={
+            "ADSCIMVersion": "Date:2026-11-23, ActivityId:5f1c8e0a-1111-4222-8333-9a4d5e6f7a8b"
+        },
+    )
+    page = look(owner)
+    text = opened(page)
+    assert answer.headers["X-Request-Id"] in text
+    assert "Microsoft Entra’s id 5f1c8e0a-1111-4222-8333-9a4d5e6f7a8b" in text
+    assert f"PATCH /Users/{ada['id']}" in text
+    assert f"Token {tokens.hash_text(entra.token)[:6]}" in text
+    row = next(r.text for r in page.all("tr") if "displayName" in r.text and "C•••" in r.text)
+    assert row == "displayName A••• C•••"
+    assert '"value": "C•••"' in text
+    assert "Lovelace" not in page.html
+    assert "Values are masked" in page.text
+    assert re.search(r"\d+ ms", page.text)
+    reconfigure(app, log_values=LogValues.NONE)
+    assert "keeps no values in this log" in look(owner).text
+
+
+def test_members_that_came_and_left_are_named_in_the_table(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """Ids are what the log has; the page says who they are."""
+    people = [entra.user(f"u{n}", displayName=f"Person {n}") for n in range(5)]
+    entra.group("All", members=[{"value": one["id"]} for one in people])
+    team = entra.group("Some")
+    members = [{"value": one["id"]} for one in people]
+    entra.patch(f"/Groups/{team['id']}", {"op": "add", "path": "members", "value": members})
+    page = look(owner)
+    headline = found(page)[0]
+    assert re.search(r"added Person \d, Person \d, Person \d and 2 more", headline)
+    assert all(f"Person {n}" in opened(page) for n in range(5))
+
+
+# -- filters -----------------------------------------------------------------------------
+
+
+def test_the_kinds_of_the_filter_cover_the_log_and_part_it(app: Flask, owner: Admin) -> None:
+    """Errors are errors of requests and of sign-ins; every kind is found by something."""
+    for event in log.Event:
+        write(app, event)
+    kinds = {str(event): log.kind_of(event) for event in log.Event}
+    for only, wanted in ONLY.items():
+        shown: list[str] = []
+        for row in read_json(owner, only=only):
+            shown.append(row["event"])
+        assert sorted(set(shown) - {"log.exported"}) == sorted(
+            e for e, kind in kinds.items() if (not wanted or kind in wanted) and e != "log.exported"
+        )
+    assert {kind for wanted in ONLY.values() for kind in wanted} == set(LogKind)
+
+
+@both_databases
+def test_people_groups_requests_and_tokens_are_found_by_what_is_at_hand(
+    app: Flask, entra: Entra, other_entra: Entra, owner: Admin
+) -> None:
+    """User name in any spelling, e-mail, external id, id, group name, request id, fingerprint;
+    what another account has is unknown."""
+    mail = [{"type": "work", "value": "countess@example.org", "primary": True}]
+    ada = entra.user("ada", displayName="Ada", emails=mail)
+    entra.user("grace", displayName="Grace")
+    team = entra.group("Editors")
+    request = entra.patch(
+        f"/Users/{ada['id']}", {"op": "replace", "path": "displayName", "value": "Ada L"}
+    ).headers["X-Request-Id"]
+    for about in (
+        "ada@example.com",
+        "ADA@Example.com",
+        "  countess@example.org ",
+        ada["externalId"],
+        ada["id"],
+        ada["id"].upper(),
+    ):
+        assert found(look(owner, about=about)) == ["Updated Ada L", "Created Ada L"], about
+    assert found(look(owner, about="editors")) == ["Created the group Editors"]
+    assert found(look(owner, about=team["id"])) == ["Created the group Editors"]
+    assert found(look(owner, about=request)) == ["Updated Ada L"]
+    assert len(found(look(owner, about=tokens.hash_text(entra.token)[:6]))) == 4
+    stranger = other_entra.user("eve")
+    theirs = [
+        "eve@example.com",
+        stranger["externalId"],
+        tokens.hash_text(other_entra.token)[:6],
+        "nobody@example.com",
+        "Ada L",
+        "\x00",
+        "%",
+        "'; DROP TABLE scim_log; --",
+    ]
+    for about in theirs:
+        page = look(owner, about=about)
+        assert found(page) == [], about
+        assert any("is called “" in said or "Nothing" in said for said in page.statuses), about
+        assert page.id("h5s-about")["value"] == about.strip()
+    assert found(look(owner, about=stranger["id"])) == []
+
+
+def test_several_people_of_one_address_are_all_shown(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """A shared mailbox is nobody's alone."""
+    shared = [{"type": "work", "value": "desk@example.org", "primary": True}]
+    for name in ("ada", "grace"):
+        entra.user(name, displayName=name.title(), emails=shared)
+    entra.user("alan", displayName="Alan")
+    assert found(look(owner, about="desk@example.org")) == ["Created Grace", "Created Ada"]
+
+
+def test_days_are_those_of_utc_and_both_are_included(app: Flask, owner: Admin) -> None:
+    """From the first midnight to the last one."""
+    for hour in (0, 1, 24, 47, 48):
+        at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour, seconds=-1)
+        write(app, log.Event.WARNED, at=at, detail=f"hour {hour}")
+
+    def hours(**filters: str) -> list[str]:
+        page = look(owner, **filters)
+        return re.findall(r"hour \d+", " ".join(opened(page, n) for n in range(len(found(page)))))
+
+    assert hours(since="2026-03-01", until="2026-03-01") == ["hour 24", "hour 1"]
+    assert hours(since="2026-03-02") == ["hour 48", "hour 47"]
+    assert hours(until="2026-02-28") == ["hour 0"]
+    assert "midnight UTC" in look(owner).text
+
+
+@pytest.mark.parametrize(
+    ("filters", "field"),
+    [
+        ({"since": "yesterday"}, "since"),
+        ({"until": "2026-02-30"}, "until"),
+        ({"until": "9999-12-31"}, "until"),
+        ({"since": "2026-03-02", "until": "2026-03-01"}, "until"),
+        ({"only": "secrets"}, "only"),
+    ],
+)
+def test_a_mistake_is_said_beside_its_field_and_nothing_is_lost(
+    app: Flask, owner: Admin, filters: dict[str, str], field: str
+) -> None:
+    """What was typed stays; no entry is shown that was not asked for, and none exported."""
+    write(app, log.Event.WARNED)
+    for address in (URL, f"{URL}/export.csv", f"{URL}/export.json"):
+        answer = owner.client.get(address, query_string={"about": "ada", **filters})
+        assert answer.status_code == 422
+        page = Page(answer)
+        marked = page.id(f"h5s-{field}")
+        assert marked["aria-invalid"] == "true"
+        assert f"h5s-{field}-problem" in marked["aria-describedby"].split()
+        assert page.id(f"h5s-{field}-problem").text
+        assert page.id("h5s-about")["value"] == "ada"
+        for name, value in filters.items():
+            if name != "only":
+                assert page.id(f"h5s-{name}")["value"] == value
+        assert found(page) == []
+
+
+# -- pages -------------------------------------------------------------------------------
+
+
+@both_databases
+def test_pages_lead_through_the_whole_log_and_back(app: Flask, owner: Admin) -> None:
+    """Each entry once, also when many have the same time; the filters stay."""
+    count = 2 * PAGE_SIZE + 3
+    for number in range(count):
+        write(app, log.Event.WARNED, at=START, detail=f"n{number}")
+        write(app, log.Event.USER_UPDATED, at=START)
+    page = look(owner, only="settings")
+    pages = [numbers(page)]
+    while older := page.all("a", rel="next"):
+        page = owner.open(older[0]["href"])
+        pages.append(numbers(page))
+    assert [len(each) for each in pages] == [PAGE_SIZE, PAGE_SIZE, 3]
+    assert [n for each in pages for n in each] == [f"n{n}" for n in reversed(range(count))]
+    back = [numbers(page)]
+    while newer := page.all("a", rel="prev"):
+        page = owner.open(newer[0]["href"])
+        back.append(numbers(page))
+    assert back == pages[::-1]
+    assert page.one("option", selected="")["value"] == "settings"
+
+
+def numbers(page: Page) -> list[str]:
+    texts = [opened(page, n) for n in range(len(found(page)))]
+    return [m[0] for text in texts if (m := re.search(r"n\d+", text))]
+
+
+@pytest.mark.parametrize("place", ["x", "-", "1-", "-1", "zz-1", "f" * 60 + "-1", "\x00"])
+@pytest.mark.parametrize("way", ["before", "after"])
+def test_a_place_that_is_none_is_the_first_page(
+    app: Flask, owner: Admin, way: str, place: str
+) -> None:
+    """An address that was cut or typed shows something sensible."""
+    for number in range(PAGE_SIZE + 1):
+        write(app, log.Event.WARNED, detail=f"n{number}")
+    page = look(owner, **{way: place})
+    assert numbers(page)[0] == f"n{PAGE_SIZE}"
+    assert numbers(look(owner, before="1-" + "f" * 60)) == numbers(page)
+    assert len(numbers(page)) == PAGE_SIZE
+
+
+# -- whose it is -------------------------------------------------------------------------
+
+
+def test_only_owners_and_admins_read_and_export(app: Flask) -> None:
+    """Others are refused, visitors sent to sign in; an account without the licence may read."""
+    editor = Admin(app, add_user(app, "editor@acme.example", "editor"))
+    admin = Admin(app, add_user(app, "admin@acme.example", "admin"))
+    unlicensed = Admin(app, "owner@umbrella.example")
+    for address in (URL, f"{URL}/export.csv", f"{URL}/export.json"):
+        assert editor.client.get(address).status_code == 403
+        assert admin.client.get(address).status_code == 200
+        assert unlicensed.client.get(address).status_code == 200
+        away = app.test_client().get(address)
+        assert away.status_code == 302
+        assert away.location.startswith("/login")
+    assert owner_entries(app, "umbrella") == ["log.exported", "log.exported"]
+
+
+def owner_entries(app: Flask, slug: str) -> list[str]:
+    with app.app_context():
+        return [e.event for e in log.recent(db.session, scim.records, _account(slug), limit=50)]
+
+
+def test_no_entry_of_another_account_is_reached(
+    app: Flask, other_entra: Entra, owner: Admin
+) -> None:
+    """Not by id, request, place, fingerprint, or in an export."""
+    eve = other_entra.user("eve", displayName="Mallory")
+    request = other_entra.patch(
+        f"/Users/{eve['id']}", {"op": "replace", "path": "displayName", "value": "Mallory G"}
+    ).headers["X-Request-Id"]
+    for n in range(PAGE_SIZE + 1):
+        write(app, log.Event.WARNED, slug="globex", detail=f"globex {n}")
+    place = Admin(app, "owner@globex.example").open(URL).all("a", rel="next")[0]["href"]
+    write(app, log.Event.USER_UPDATED, resource_type="User", resource_id=eve["id"])
+    seen = [
+        owner.open(place).html,
+        look(owner, about=request).html,
+        look(owner, about=eve["id"]).html,
+        look(owner, about=tokens.hash_text(other_entra.token)[:6]).html,
+        owner.client.get(f"{URL}/export.csv").text,
+        owner.client.get(f"{URL}/export.json?about={eve['id']}").text,
+    ]
+    for text in seen:
+        assert "Mallory" not in text
+        assert "globex" not in text
+        assert tokens.hash_text(other_entra.token)[:6] not in text.replace(
+            f'value="{tokens.hash_text(other_entra.token)[:6]}"', ""
+        ).replace(f"“{tokens.hash_text(other_entra.token)[:6]}”", "")
+
+
+def test_what_people_and_clients_write_is_never_markup(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """Names, ids of Microsoft's, details, bodies and what was searched for."""
+    evil = "<script>alert(1)</script>"
+    user = entra.user("ada", displayName=evil)
+    entra.patch(
+        f"/Users/{user['id']}",
+        {"op": "replace", "path": "displayName", "value": evil + "2"},
+        headers={"ADSCIMVersion": evil},
+    )
+    write(
+        app,
+        log.Event.REFUSED,
+        actor=evil,
+        method="GET",
+        status=400,
+        detail=evil,
+        body=evil,
+        paths=[evil],
+        ignored=[evil],
+        changes={evil: [evil, [evil]]},
+        request=log.Request(request_id=evil[:36], correlation_id=evil, address=evil),
+    )
+    for page in (look(owner), look(owner, about=evil), owner.open()):
+        assert "<script>alert" not in page.html
+        assert "&lt;script&gt;" in page.html
+
+
+def test_no_secret_is_on_the_page_or_in_an_export(app: Flask, owner: Admin) -> None:
+    """A generated and saved token, and the client secret of an own registration."""
+    page = owner.generate()
+    token = page.token
+    secret = "kX8Q~" + "s3cr3t-of-contoso-0123456789abcdef"
+    owner.save(
+        page,
+        sso_provider="microsoft",
+        directory="8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90",
+        mode="button",
+        client_id=str(uuid.uuid4()),
+        client_secret=secret,
+    )
+    entra = Entra(app.test_client(), token)
+    user = entra.user("ada", password="hunter2hunter2")
+    reconfigure(app, log_values=LogValues.FULL)
+    entra.patch(
+        f"/Users/{user['id']}", {"op": "replace", "path": "password", "value": "hunter2hunter2"}
+    )
+    shown = [
+        look(owner).html,
+        owner.open().html,
+        owner.client.get(f"{URL}/export.csv").text,
+        owner.client.get(f"{URL}/export.json").text,
+    ]
+    for text in shown:
+        for hidden in (token, token[12:], secret, tokens.hash_text(token), "hunter2"):
+            assert hidden not in text
+
+
+# -- exports -----------------------------------------------------------------------------
+
+
+def read_json(owner: Admin, **filters: str) -> list[dict[str, Any]]:
+    answer = owner.client.get(f"{URL}/export.json", query_string=filters)
+    assert answer.status_code == 200, answer.text
+    rows: list[dict[str, Any]] = json.loads(answer.data)
+    return rows
+
+
+def read_csv(owner: Admin, **filters: str) -> list[dict[str, str]]:
+    answer = owner.client.get(f"{URL}/export.csv", query_string=filters)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.data.decode(), newline="")))
+
+
+@both_databases
+def test_both_exports_have_every_entry_once_in_stable_columns(
+    app: Flask, entra: Entra, owner: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over several batches with ties, newest first, times in UTC; kept out of caches, as a
+    download; the export itself is logged and not in it."""
+    monkeypatch.setattr(export, "BATCH", 7)
+    for number in range(30):
+        write(app, log.Event.WARNED, at=START, detail=f"n{number}")
+    write(app, log.Event.USER_UPDATED, at=START, paths=["title"], ignored=["x"])
+    filters = {"only": "settings", "until": "2026-03-01"}
+    wanted = [f"n{n}" for n in reversed(range(30))]
+    assert [row["detail"] for row in read_json(owner, **filters)] == wanted
+    assert [row["detail"] for row in read_csv(owner, **filters)] == wanted
+    every = read_json(owner)
+    assert list(every[0]) == list(export.KEYS)
+    assert every[-1]["time"] == "2026-03-01T12:00:00.000+00:00"
+    assert next(row for row in every if row["paths"])["ignored"] == ["x"]
+    told = [row["detail"] for row in every if row["event"] == "log.exported"]
+    assert told == [
+        "CSV: Settings, to 2026-03-01",
+        "JSON: Settings, to 2026-03-01",
+    ]
+    for form, kind in (("csv", "text/csv"), ("json", "application/json")):
+        answer = owner.client.get(f"{URL}/export.{form}")
+        assert answer.mimetype == kind
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Content-Disposition"].startswith('attachment; filename="')
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert owner.client.get(f"{URL}/export.xlsx").status_code == 404
+
+
+def test_an_export_about_somebody_does_not_write_their_name_into_the_log(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """The log says by the id whose entries were taken."""
+    ada = entra.user("ada")
+    assert [row["event"] for row in read_json(owner, about="ada@example.com")] == ["user.created"]
+    told = read_json(owner, only="settings")[0]
+    assert told["event"] == "log.exported"
+    assert told["detail"] == f"JSON: Everything, about {ada['id']}"
+    assert told["actor"] == "owner@acme.example"
+
+
+def test_a_spreadsheet_takes_nothing_for_a_formula(app: Flask, owner: Admin) -> None:
+    """Cells that begin like one have an apostrophe; line breaks and quotes stay in their cell."""
+    for evil in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"):
+        write(app, log.Event.WARNED, detail=evil, actor=evil)
+    write(app, log.Event.WARNED, detail='a "quoted"\nline, twice')
+    rows = read_csv(owner)
+    assert rows[0]["detail"] == 'a "quoted"\nline, twice'
+    for row in rows[1:]:
+        assert row["detail"].startswith("'")
+        assert row["actor"].startswith("'")
+    assert len(rows) == 8
+
+
+def test_an_empty_export_is_whole(app: Flask, owner: Admin) -> None:
+    """No entries are an empty array, and a header line."""
+    assert read_json(owner, only="groups") == []
+    answer = owner.client.get(f"{URL}/export.csv?only=groups")
+    assert answer.text.strip() == ",".join(export.KEYS)
+
+
+def test_a_file_that_breaks_off_does_not_look_whole(app: Flask) -> None:
+    """JSON that could not be read to its end cannot be parsed."""
+
+    def broken() -> Any:
+        yield dict.fromkeys(export.KEYS)
+        raise sa.exc.OperationalError("SELECT", {}, Exception("the connection was lost"))
+
+    written: list[str] = []
+    with pytest.raises(sa.exc.OperationalError):
+        written.extend(export.as_json(broken()))
+    assert written
+    with pytest.raises(json.JSONDecodeError):
+        json.loads("".join(written))
+
+
+# -- what it costs -----------------------------------------------------------------------
+
+
+def test_the_page_costs_the_same_for_ten_entries_and_for_a_thousand(
+    app: Flask, entra: Entra, owner: Admin, statements: Callable[[], Any]
+) -> None:
+    """A handful of statements, whatever is looked for and however long the log is."""
+    ada = entra.user("ada", displayName="Ada")
+    team = entra.group("Editors", members=[{"value": ada["id"]}])
+    addresses = {
+        "everything": URL,
+        "errors": f"{URL}?only=errors",
+        "person": f"{URL}?about=ada@example.com",
+        "page": "/account/provisioning",
+    }
+    counted: dict[int, dict[str, int]] = {}
+    for size in (10, 1000):
+        with app.app_context():
+            for number in range(size):
+                about = (ada["id"], "User") if number % 2 else (team["id"], "Group")
+                log.record(
+                    db.session,
+                    scim.records,
+                    _account(),
+                    log.Event.REFUSED if number % 3 else log.Event.USER_UPDATED,
+                    resource_id=about[0],
+                    resource_type=about[1],
+                    changes={"members.added": [None, [ada["id"]]]},
+                )
+            db.session.commit()
+        counted[size] = {}
+        for name, address in addresses.items():
+            with statements() as seen:
+                assert owner.client.get(address).status_code == 200
+            counted[size][name] = len(seen)
+    assert counted[10] == counted[1000]
+    assert counted[10]["everything"] <= 8, counted
+    assert counted[10]["person"] <= 18, counted
+
+
+def test_an_export_reads_a_batch_with_one_statement(
+    app: Flask, owner: Admin, statements: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no batch is read before the one before it is written."""
+    monkeypatch.setattr(export, "BATCH", 10)
+    for _ in range(35):
+        write(app, log.Event.WARNED)
+    with app.app_context():
+        found = export.rows(db.session, scim.records, _account(), log.Query())
+        with statements() as seen:
+            for number, _ in enumerate(export.as_json(found)):
+                assert len(seen) <= number // 10 + 1
+        assert len(seen) == 4
+
+
+# -- explanations ------------------------------------------------------------------------
+
+
+def errors_of(base: type[errors.SCIMError]) -> list[errors.SCIMError]:
+    made: list[errors.SCIMError] = []
+    for cls in base.__subclasses__():
+        made += errors_of(cls)
+        if cls is errors.MethodNotAllowed:
+            made.append(errors.MethodNotAllowed("PUT", ["GET"]))
+        elif cls is errors.OtherHTTPError:
+            made += [errors.OtherHTTPError(status, "x") for status in (400, 418, 429, 502)]
+        else:
+            made.append(cls())
+    return made
+
+
+def explained(app: Flask, event: log.Event, **what: Any) -> explanations.Explanation:
+    with app.app_context():
+        entry = scim.records.LogEntry(event=str(event), **what)
+        explanation = explanations.explain(entry)
+    assert explanation is not None, (event, what)
+    assert explanation.what
+    assert explanation.who
+    assert explanation.steps
+    assert all(explanation.steps)
+    return explanation
+
+
+def test_every_error_of_a_request_is_explained(app: Flask) -> None:
+    """What happened, who can fix it and at least one step, for each class of error there is."""
+    found = errors_of(errors.SCIMError)
+    assert len(found) > 20
+    told = {}
+    for error in found:
+        explanation = explained(
+            app,
+            log.Event.REFUSED,
+            status=error.status,
+            scim_type=error.scim_type,
+            detail=error.without_values(),
+        )
+        told[type(error).__name__] = explanation.what
+    assert told["Unavailable"] != told["Paused"]
+    assert told["Conflict"] != told["Uniqueness"]
+    for status in (400, 401, 403, 503):
+        explained(app, log.Event.OAUTH_REFUSED, status=status, detail="x")
+
+
+def reasons() -> set[str]:
+    """Every reason for which the code ends a sign-in."""
+    web = Path(explanations.__file__).parent
+    raised = re.compile(r"""(?:SignInError|ClaimsRefused|DirectoryError)\(\s*"(\w+)\"""")
+    found = {reason for file in web.glob("*.py") for reason in raised.findall(file.read_text())}
+    return found | set(refusals.MESSAGE_OF) | {"busy", "provider", "discovery"}
+
+
+def test_every_refused_sign_in_is_explained(app: Flask) -> None:
+    """Each reason of ours and each number of Microsoft's that is known."""
+    assert len(reasons()) > 30
+    for reason in reasons():
+        assert reason in explanations.REASONS, reason
+        explained(app, log.Event.SSO_REFUSED, status=403, detail=f"{reason}, reference 1A2B3C4D")
+        explained(app, log.Event.SSO_TESTED, status=403, detail=f"failed: {reason}, reference 1")
+    for number, meaning in refusals.AADSTS.items():
+        assert meaning in explanations.NUMBERS
+        for reason in ("provider", "client", "own_client"):
+            explained(
+                app,
+                log.Event.SSO_REFUSED,
+                status=403,
+                detail=f"{reason}, reference 1A2B3C4D, AADSTS{number}",
+            )
+    of_another_time = explained(app, log.Event.SSO_REFUSED, status=403, detail="no such reason")
+    assert "H5mag" in of_another_time.who
+
+
+def test_every_refused_password_is_explained(app: Flask) -> None:
+    """By why it opened nothing."""
+    told = {
+        explained(app, log.Event.SSO_PASSWORD_REFUSED, status=403, detail=detail).what
+        for detail in (
+            "Microsoft is required",
+            "a break-glass owner who no longer manages the account",
+            "a break-glass owner without a second factor",
+        )
+    }
+    assert len(told) == 3
+
+
+def test_what_went_well_needs_no_explanation(app: Flask) -> None:
+    """Changes, settings and tests that passed."""
+    with app.app_context():
+        for event, status in (
+            (log.Event.USER_UPDATED, 200),
+            (log.Event.SSO_TESTED, 200),
+            (log.Event.TOKEN_SAVED, None),
+        ):
+            entry = scim.records.LogEntry(event=str(event), status=status)
+            assert explanations.explain(entry) is None
+
+
+def test_no_step_is_written_that_nothing_uses() -> None:
+    """The catalogue's steps and meanings are those of the explanations."""
+    cures = [
+        *explanations.CURES.items(),
+        *explanations.REASONS.items(),
+        *explanations.NUMBERS.items(),
+    ]
+    used = {f"step.{step}" for _, (_, steps) in cures for step in steps}
+    assert used == {key for key in texts.TEXTS if key.startswith("step.")}
+    fixed = ("meaning.what", "meaning.who", "meaning.steps", "meaning.sso.")
+    meanings = {
+        key
+        for key in texts.TEXTS
+        if key.startswith("meaning.") and not key.startswith((*fixed, "meaning.who."))
+    }
+    assert meanings == {f"meaning.{case}" for case in explanations.CURES}
+
+
+def test_what_entra_really_meets_has_its_own_explanation(
+    app: Flask, entra: Entra, owner: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentences of the answers are recognised: a draft, a twin, the last owner, a protected
+    user, one that the host keeps, somebody who is gone, a wrong address, a filter."""
+    refused: list[tuple[str, str]] = []
+
+    def told(answer: Any, status: int) -> str:
+        assert answer.status_code == status, answer.text
+        text = opened(look(owner, only="errors"))
+        refused.append((answer.text, text))
+        return text
+
+    ada = entra.user("ada")
+    off = {"op": "replace", "path": "active", "value": False}
+    draft = Entra(app.test_client(), make_token(app, "acme", state="draft"))
+    assert "not saved, so H5mag does not accept it yet" in told(draft.get("/Users"), 401)
+    revoked = Entra(app.test_client(), make_token(app, "acme", state="revoked"))
+    assert "a token that was revoked here" in told(revoked.get("/Users"), 401)
+    expired = make_token(app, "acme", expires_in=-timedelta(days=1))
+    answer = Entra(app.test_client(), expired).get("/Users")
+    assert "The token has reached its end" in told(answer, 401)
+    twin = entra.post("/Users", {"userName": ada["userName"], "externalId": "x"})
+    assert "a value that only one may have" in told(twin, 409)
+    assert "is not in this account any more" in told(entra.get(f"/Users/{uuid.uuid4()}"), 404)
+    assert "There is nothing at this address" in told(entra.get("/Persons"), 404)
+    assert "not supported for filtering" in told(entra.get('/Users?filter=shoe+eq+"4"'), 400)
+    with app.app_context():
+        key = db.session.scalars(sa.select(User.id).filter_by(username="owner@acme.example")).one()
+    with monkeypatch.context() as patched:
+        patched.setattr(scim, "can_adopt", lambda *_: False)
+        assert "keeps it for itself" in told(entra.patch(f"/Users/{key}", off), 403)
+    assert "last active owner" in told(entra.patch(f"/Users/{key}", off), 403)
+    with monkeypatch.context() as patched:
+        patched.setattr(scim.user, "is_protected", lambda *_: True)
+        assert "H5mag protects this user" in told(entra.patch(f"/Users/{ada['id']}", off), 403)
+    with monkeypatch.context() as patched:
+        patched.setattr(scim, "is_licensed", lambda *_: False)
+        assert "part of the Enterprise licence" in told(entra.get("/Users"), 403)
+    assert len({text for _, text in refused}) == len(refused)
