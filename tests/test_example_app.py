@@ -21,6 +21,7 @@ from example_app.models import Account, Magazine, Team, TeamMember, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import links, providers
 
+from .browser import chromium, free_port, served
 from .conftest import both_databases, make_token
 
 PASSWORD = "correct horse battery"
@@ -700,6 +701,49 @@ def test_the_persons_form_needs_the_sessions_token(app: Flask, client: FlaskClie
     assert client.post(path, data={"byline": "Forged"}).status_code == 400
     with app.app_context():
         assert person(JONAS).byline is None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("look", [(1280, "light"), (320, "dark")])
+def test_the_persons_page_in_a_browser(app: Flask, look: tuple[int, Any]) -> None:
+    """Without scripts: what is open is saved, what is Entra's cannot even have the focus, and
+    what was typed before is refused. Readable by everybody, and not wider than the screen."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    width, scheme = look
+    with app.app_context():
+        path = f"/people/{person(JONAS).id}"
+    with served(app, port := free_port()) as url, chromium() as browser:
+        app.config["H5MAG_SCIM_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
+        )
+        page = context.new_page()
+        page.goto(f"{url}/login?password=1")
+        page.fill("[name=email]", OWNER)
+        page.fill("[name=password]", PASSWORD)
+        page.click("main button")
+        page.goto(url + path)
+        page.fill("[name=first_name]", "Jon")
+        provision(app, JONAS)
+        page.click("main form button")
+        assert "Nothing was saved" in page.inner_text("[role=alert]")
+        assert page.is_disabled("[name=first_name]")
+        assert page.input_value("[name=first_name]") == "Jonas"
+        page.fill("[name=byline]", "J. W.")
+        page.click("main form button")
+        assert page.inner_text("[role=status]") == "Saved."
+        assert page.input_value("[name=byline]") == "J. W."
+
+        seen = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+        )
+        seen.add_cookies(context.cookies())  # type: ignore[arg-type]  # two spellings of one type
+        again = seen.new_page()
+        for address in (path, "/people"):
+            again.goto(url + address)
+            assert Axe().run(again).response["violations"] == []
+            assert again.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_warnings_go_to_who_looks_after_the_account(
