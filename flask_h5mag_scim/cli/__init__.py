@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask.cli import AppGroup
+from . import account, brake, check, explain, logs, oauth, sso, tokens, warn
+from .shell import Group
 
-from . import account, brake, check, explain, oauth, sso, tokens, warn
-
-group = AppGroup("scim", help="Provisioning and single sign-on of an account.")
+group = Group("scim", help="Provisioning and single sign-on of an account.")
 group.add_command(tokens.group)
 group.add_command(oauth.group)
 group.add_command(sso.group)
+group.add_command(logs.group)
 group.add_command(check.check)
 group.add_command(explain.explain)
 group.add_command(brake.group)

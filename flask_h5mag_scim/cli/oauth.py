@@ -5,22 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from .. import config as configuration
 from ..records import federation, log
 from ..records.log import Event
-from ..records.models import now
+from ..records.models import FederatedCredentialMixin, now
 from ..state import State
-from .shell import OPERATOR, cloud_option, directory, for_account, show, time_text
+from .shell import (
+    OPERATOR,
+    Group,
+    about_account,
+    cloud_option,
+    directory,
+    for_account,
+    json_option,
+    show,
+    show_json,
+    time_text,
+)
 
-group = AppGroup(
+group = Group(
     "oauth",
     help="Workload identities of Microsoft that provision an account without a secret.",
 )
 
 
-@group.command("trust")
+@group.command(
+    "trust",
+    example="flask scim oauth trust --account contoso \\\n"
+    "    --tenant 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90 \\\n"
+    "    --subject 0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0",
+)
 @cloud_option
 @click.option(
     "--tenant", required=True, metavar="GUID", help="The customer's directory (tenant) id."
@@ -85,11 +100,15 @@ def oauth_trust(
     click.echo(f"Trusted: {detail}.", err=True)
 
 
-@group.command("list")
-@for_account
-def oauth_list(state: State, account: Any, account_id: Any) -> None:
+@group.command("list", example="flask scim oauth list --account contoso")
+@json_option
+@about_account
+def oauth_list(state: State, account: Any, account_id: Any, as_json: bool) -> None:
     """List the workload identities that are and were trusted, newest first."""
     found = federation.listed(state.session, state.scim.records, account_id)
+    if as_json:
+        show_json([_document(credential) for credential in found])
+        return
     if not found:
         click.echo("This account trusts no workload identity.", err=True)
         return
@@ -110,7 +129,24 @@ def oauth_list(state: State, account: Any, account_id: Any) -> None:
     show(rows)
 
 
-@group.command("revoke")
+def _document(credential: FederatedCredentialMixin) -> dict[str, Any]:
+    return {
+        "fingerprint": credential.fingerprint,
+        "name": credential.name,
+        "state": str(credential.state(now())),
+        "cloud": credential.cloud,
+        "tenant_id": credential.tenant_id,
+        "subject": credential.subject,
+        "audience": credential.audience,
+        "created_at": credential.created_at,
+        "created_by": credential.created_by,
+        "first_used_at": credential.first_used_at,
+        "last_used_at": credential.last_used_at,
+        "last_used_ip": credential.last_used_ip,
+    }
+
+
+@group.command("revoke", example="flask scim oauth revoke 3f9a1c --account contoso")
 @click.argument("fingerprint")
 @for_account
 def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) -> None:

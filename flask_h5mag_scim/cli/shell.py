@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from .. import config as configuration
 from ..provisioning.mapping import timestamp
 from ..records import locks
 from ..records.tokens import OPERATOR as OPERATOR
-from ..state import State, get_state
+from ..state import State, get_app, get_state
 from ..texts import say
 
 
@@ -96,7 +97,9 @@ def find_account(state: State, name: str) -> Any:
 cloud_option = click.option(
     "--cloud", default="global", show_default=True, help="A name in H5MAG_SCIM_OIDC_CLOUDS."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for machines.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="JSON on standard output, for machines."
+)
 
 
 def directory(state: State, cloud: str, tenant: str) -> str:
@@ -123,6 +126,7 @@ def show(rows: Sequence[tuple[str, ...]]) -> None:
             show_pairs(list(zip(heading, row, strict=True)))
         return
     for row in rows:
+        row = tuple(map(plain, row))
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
@@ -131,7 +135,7 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Names and what they are, below each other."""
     width = max(len(name) for name, _ in pairs)
     for name, text in pairs:
-        click.echo(f"{name.ljust(width)}  {text}".rstrip())
+        click.echo(f"{name.ljust(width)}  {plain(text)}".rstrip())
 
 
 def show_json(value: Any) -> None:
@@ -139,8 +143,26 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, default=_as_json, ensure_ascii=False, indent=2))
 
 
+def show_json_line(value: Any) -> None:
+    """One object of a stream, in a line of its own."""
+    click.echo(json.dumps(value, default=_as_json, ensure_ascii=False))
+
+
 def _as_json(value: Any) -> str:
     return timestamp(value) if isinstance(value, datetime) else str(value)
+
+
+def plain(text: str) -> str:
+    """A text that somebody else wrote, in one line and without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def with_addresses(state: State) -> AbstractContextManager[object]:
+    """Where the public address is asked for: without a configured one, in development, a
+    request has to stand in."""
+    if state.config.public_url is not None:
+        return nullcontext()
+    return get_app().test_request_context()
 
 
 def say_wrapped(text: str, *, indent: str = "", **style: Any) -> None:
@@ -162,3 +184,7 @@ def terminal_width() -> int:
 
 def time_text(value: datetime | None) -> str:
     return "never" if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def day_text(value: datetime | None) -> str:
+    return "never" if value is None else value.strftime("%Y-%m-%d")

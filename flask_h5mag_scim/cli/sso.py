@@ -3,28 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import with_appcontext
 
 from .. import config as configuration
 from ..records import locks, log, providers, vault
 from ..records.log import Event
-from ..records.models import Mode
+from ..records.models import IdentityProviderMixin, Mode
 from ..state import State, get_state
-from .shell import OPERATOR, cloud_option, directory, for_account
+from ..texts import say
+from ..web import modes, oidc, people
+from .shell import (
+    OPERATOR,
+    Group,
+    about_account,
+    cloud_option,
+    day_text,
+    directory,
+    for_account,
+    json_option,
+    plain,
+    show_json,
+    show_pairs,
+    time_text,
+    with_addresses,
+)
 
-group = AppGroup("sso", help="How the people of an account sign in.")
-break_glass_group = AppGroup(
+group = Group("sso", help="How the people of an account sign in.")
+break_glass_group = Group(
     "break-glass", help="Who keeps the password when an account requires Microsoft."
 )
 group.add_command(break_glass_group)
 
 
-@group.command("configure")
+@group.command("show", example="flask scim sso show --account contoso")
+@json_option
+@about_account
+def sso_show(state: State, account: Any, account_id: Any, as_json: bool) -> None:
+    """Show how the people of an account sign in: what is in force and what waits for its test,
+    the addresses for Microsoft Entra, and how many people could not come in.
+
+    Secrets are not shown, only whether there is one.
+    """
+    serving, pending = providers.load(state.session, state.scim.records, account_id)
+    rows = {"in_force": serving, "pending": pending}
+    known = pending or serving
+    with with_addresses(state):
+        found = {
+            "licensed": bool(state.scim.is_licensed(account)),
+            "mode": str(modes.serving(serving, account)),
+            "in_force": None,
+            "pending": None,
+            "redirect_uri": oidc.redirect_uri(state),
+            "sign_on_url": None if known is None else oidc.sign_on_url(state, known),
+            "break_glass": _break_glass(state, account),
+            "people": None if known is None else asdict(people.reach(account, known.tenant_id)),
+        }
+    found |= {name: _settings(state, row) for name, row in rows.items() if row is not None}
+    if as_json:
+        show_json(found)
+    else:
+        _show(found)
+
+
+def _settings(state: State, row: IdentityProviderMixin) -> dict[str, Any]:
+    """Everything about settings but the secret."""
+    return {
+        "mode": row.mode,
+        "cloud": row.cloud,
+        "tenant_id": row.tenant_id,
+        "client_id": row.client_id,
+        "has_secret": row.client_secret is not None,
+        "secret_is_readable": state.vault.opens(row.client_secret),
+        "secret_expires_at": row.secret_expires_at,
+        "allows_guests": row.allows_guests,
+        "links_by_user_name": row.links_by_user_name,
+        "session_hours": row.session_hours,
+        "tested_at": row.tested_at,
+        "tested_by": row.tested_by,
+        "trial_ends_at": row.trial_ends_at,
+        "updated_at": row.updated_at,
+        "updated_by": row.updated_by,
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    pairs = [
+        ("mode", found["mode"] if found["licensed"] else say("shell.sso.unlicensed")),
+        ("redirect_uri", found["redirect_uri"]),
+        ("sign_on_url", found["sign_on_url"] or say("shell.sso.no_address")),
+        ("break_glass", ", ".join(found["break_glass"]) or say("shell.sso.nobody")),
+    ]
+    if (reach := found["people"]) is not None:
+        text = say(
+            "shell.sso.reach", provisioned=reach["provisioned"], unreachable=reach["unreachable"]
+        )
+        pairs.append(("people", text))
+    show_pairs([(say(f"shell.sso.{name}"), text) for name, text in pairs])
+    for name in ("in_force", "pending"):
+        if found[name] is not None:
+            click.echo()
+            click.secho(say(f"shell.sso.{name}"), bold=True)
+            show_pairs([(f"  {label}", text) for label, text in _in_words(found[name])])
+
+
+def _in_words(row: dict[str, Any]) -> list[tuple[str, str]]:
+    if row["client_id"] is None:
+        registration = say("shell.sso.shared")
+    else:
+        kept = "stored" if row["secret_is_readable"] else "lost"
+        kept = kept if row["has_secret"] else "missing"
+        ends = row["secret_expires_at"]
+        registration = say(
+            f"shell.sso.own_{kept}",
+            client_id=row["client_id"],
+            day=say("shell.sso.unknown_day") if ends is None else day_text(ends),
+        )
+    tested = say("shell.sso.untested")
+    if row["tested_at"] is not None:
+        tested = say("shell.sso.by", time=time_text(row["tested_at"]), by=row["tested_by"])
+    texts = {
+        "mode": row["mode"],
+        "directory": f"{row['cloud']} {row['tenant_id']}",
+        "registration": registration,
+        "tested": tested,
+        "trial": time_text(row["trial_ends_at"]) if row["trial_ends_at"] else None,
+        "guests": say(f"shell.sso.{'yes' if row['allows_guests'] else 'no'}"),
+        "user_names": say(f"shell.sso.{'yes' if row['links_by_user_name'] else 'no'}"),
+        "sessions": say("shell.sso.hours", n=row["session_hours"]),
+        "saved": say("shell.sso.by", time=time_text(row["updated_at"]), by=row["updated_by"]),
+    }
+    return [(say(f"shell.sso.{name}"), text) for name, text in texts.items() if text]
+
+
+@group.command(
+    "configure",
+    example="flask scim sso configure --account contoso --mode redirect \\\n"
+    "    --tenant 8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90",
+)
 @cloud_option
 @click.option("--tenant", required=True, metavar="GUID", help="The directory (tenant) id.")
 @click.option(
@@ -105,7 +225,7 @@ def _require_break_glass(state: State, account: Any) -> None:
         )
 
 
-@group.command("off")
+@group.command("off", example="flask scim sso off --account contoso")
 @for_account
 def sso_off(state: State, account: Any, account_id: Any) -> None:
     """Let the people of an account sign in with their passwords again: the way out of a
@@ -119,15 +239,25 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
         click.echo("Single sign-on was off already.", err=True)
 
 
-@break_glass_group.command("list")
-@for_account
-def break_glass_list(state: State, account: Any, account_id: Any) -> None:
-    """List the break-glass owners by user name."""
-    for name in _break_glass(state, account):
-        click.echo(name)
+@break_glass_group.command("list", example="flask scim sso break-glass list --account contoso")
+@json_option
+@about_account
+def break_glass_list(state: State, account: Any, account_id: Any, as_json: bool) -> None:
+    """List the break-glass owners by user name, one a line."""
+    names = _break_glass(state, account)
+    if as_json:
+        show_json(names)
+        return
+    if not names:
+        click.echo(say("shell.sso.no_break_glass"), err=True)
+    for name in names:
+        click.echo(plain(name))
 
 
-@break_glass_group.command("add")
+@break_glass_group.command(
+    "add",
+    example="flask scim sso break-glass add ada@contoso.com --account contoso",
+)
 @click.argument("username")
 @for_account
 def break_glass_add(state: State, account: Any, account_id: Any, username: str) -> None:
@@ -137,7 +267,10 @@ def break_glass_add(state: State, account: Any, account_id: Any, username: str) 
     click.echo(f"Named {username}.", err=True)
 
 
-@break_glass_group.command("remove")
+@break_glass_group.command(
+    "remove",
+    example="flask scim sso break-glass remove ada@contoso.com --account contoso",
+)
 @click.argument("username")
 @for_account
 def break_glass_remove(state: State, account: Any, account_id: Any, username: str) -> None:
@@ -163,7 +296,11 @@ def _name(state: State, account: Any, names: Sequence[str]) -> None:
     state.session.commit()
 
 
-@group.command("link")
+@group.command(
+    "link",
+    example="flask scim sso link ada@contoso.com 0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0 \\\n"
+    "    --account contoso",
+)
 @click.argument("username")
 @click.argument("object_id")
 @for_account
@@ -179,7 +316,7 @@ def sso_link(state: State, account: Any, account_id: Any, username: str, object_
     click.echo(f"Linked {username} to {object_id.lower()}.", err=True)
 
 
-@group.command("unlink")
+@group.command("unlink", example="flask scim sso unlink ada@contoso.com --account contoso")
 @click.argument("username")
 @for_account
 def sso_unlink(state: State, account: Any, account_id: Any, username: str) -> None:
@@ -200,7 +337,7 @@ def _user(state: State, account_id: Any, username: str) -> Any:
     return found[0]
 
 
-@group.command("reencrypt")
+@group.command("reencrypt", example="flask scim sso reencrypt")
 @with_appcontext
 def sso_reencrypt() -> None:
     """Encrypt the secrets of all accounts' own app registrations with the newest key.

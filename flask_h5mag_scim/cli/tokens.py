@@ -6,20 +6,33 @@ from datetime import timedelta
 from typing import Any
 
 import click
-from flask.cli import AppGroup
 
 from .. import signals
 from ..records import log, tokens
 from ..records.log import Event
-from ..records.models import TokenState, now
+from ..records.models import TokenMixin, TokenState, now
 from ..state import State, get_app
 from ..texts import say
-from .shell import OPERATOR, for_account, show, time_text
+from .shell import (
+    OPERATOR,
+    Group,
+    about_account,
+    day_text,
+    for_account,
+    json_option,
+    show,
+    show_json,
+    time_text,
+)
 
-group = AppGroup("token", help="The bearer tokens that Microsoft Entra uses.")
+group = Group("token", help="The bearer tokens that Microsoft Entra uses.")
 
 
-@group.command("create")
+@group.command(
+    "create",
+    example="flask scim token create --account contoso --name 'Terraform' --days 90\n"
+    "TOKEN=$(flask scim token create --account contoso --name CI)",
+)
 @click.option(
     "--name", required=True, help="What the token is called on the page, up to 80 characters."
 )
@@ -28,11 +41,14 @@ group = AppGroup("token", help="The bearer tokens that Microsoft Entra uses.")
     type=click.IntRange(1, 36500),
     help="Days until it expires; as configured if left out.",
 )
+@json_option
 @for_account
-def token_create(state: State, account: Any, account_id: Any, name: str, days: int | None) -> None:
+def token_create(
+    state: State, account: Any, account_id: Any, name: str, days: int | None, as_json: bool
+) -> None:
     """Create an active token and print it, and nothing else, on standard output.
 
-    It is shown only this once.
+    It is shown only this once. With --json, an object with "token" and what the list has.
     """
     session, records = state.session, state.scim.records
     lifetime = state.config.token_lifetime
@@ -53,14 +69,21 @@ def token_create(state: State, account: Any, account_id: Any, name: str, days: i
     log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=token.called)
     session.commit()
     signals.tell(signals.token_issued, get_app(), account=account, token=token)
-    click.echo(text)
+    if as_json:
+        show_json({"token": text, **_document(token)})
+    else:
+        click.echo(text)
 
 
-@group.command("list")
-@for_account
-def token_list(state: State, account: Any, account_id: Any) -> None:
-    """List the saved tokens, newest first."""
+@group.command("list", example="flask scim token list --account contoso")
+@json_option
+@about_account
+def token_list(state: State, account: Any, account_id: Any, as_json: bool) -> None:
+    """List the saved tokens, newest first. Their texts are stored nowhere."""
     found = tokens.listed(state.session, state.scim.records, account_id)
+    if as_json:
+        show_json([_document(token) for token in found])
+        return
     if not found:
         click.echo("No token is saved for this account.", err=True)
         return
@@ -71,8 +94,8 @@ def token_list(state: State, account: Any, account_id: Any) -> None:
             token.fingerprint,
             token.name,
             str(token.state(at)),
-            time_text(token.created_at),
-            time_text(token.expires_at),
+            day_text(token.created_at),
+            day_text(token.expires_at),
             time_text(token.last_used_at),
         )
         for token in found
@@ -80,7 +103,21 @@ def token_list(state: State, account: Any, account_id: Any) -> None:
     show(rows)
 
 
-@group.command("revoke")
+def _document(token: TokenMixin) -> dict[str, Any]:
+    return {
+        "fingerprint": token.fingerprint,
+        "name": token.name,
+        "state": str(token.state(now())),
+        "created_at": token.created_at,
+        "created_by": token.created_by,
+        "expires_at": token.expires_at,
+        "first_used_at": token.first_used_at,
+        "last_used_at": token.last_used_at,
+        "last_used_ip": token.last_used_ip,
+    }
+
+
+@group.command("revoke", example="flask scim token revoke 3f9a1c --account contoso")
 @click.argument("fingerprint")
 @for_account
 def token_revoke(state: State, account: Any, account_id: Any, fingerprint: str) -> None:

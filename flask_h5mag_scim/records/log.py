@@ -379,6 +379,27 @@ def oldest(session: Session, records: Records) -> datetime | None:
     return session.scalar(sa.select(Entry.at).order_by(Entry.id).limit(1))
 
 
+def how_many(session: Session, records: Records, *, before: datetime) -> int:
+    """Roughly how many entries of all accounts are from before a time: by their ids, which are
+    in the order of time, with a few look-ups however many there are."""
+    Entry = records.LogEntry
+    low, high = session.execute(sa.select(sa.func.min(Entry.id), sa.func.max(Entry.id))).one()
+    if low is None:
+        return 0
+    first, beyond = int(low), int(high) + 1
+    begin = first
+    while first < beyond:
+        middle = (first + beyond) // 2
+        at = session.scalar(
+            sa.select(Entry.at).where(Entry.id >= middle).order_by(Entry.id).limit(1)
+        )
+        if at is None or at >= before:
+            beyond = middle
+        else:
+            first = middle + 1
+    return first - begin
+
+
 def prune(session: Session, records: Records, *, before: datetime, batch: int = 5000) -> int:
     """Remove up to ``batch`` of the oldest entries of all accounts that are from before a
     time. Says how many; 0 when there are no more. Does not commit."""
