@@ -1,13 +1,15 @@
-"""The setup guide: five steps, and which of them have been taken."""
+"""The setup guide: five steps, which of them have been taken, and what to copy for them."""
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..provisioning.mapping import AttributeRow
 from ..records.models import IdentityProviderMixin
-from ..texts import TEXTS
+from ..texts import TEXTS, say
 from .people import Reach
 from .status import Facts
 
@@ -71,3 +73,20 @@ def mapping(rows: Sequence[AttributeRow]) -> list[tuple[str, str]]:
     """The host's attributes, each with what of Microsoft Entra's goes there; empty where the
     customer decides. Roles are left out, which have a way of their own."""
     return [(row.path, _SOURCES.get(row.path, "")) for row in rows if "roles[" not in row.path]
+
+
+def app_roles(values: Sequence[str]) -> str:
+    """The host's roles as Microsoft's application manifest writes them, to copy into its list
+    ``appRoles``. Their ids are the same every time, so that pasting twice is noticed there."""
+    roles = [
+        {
+            "allowedMemberTypes": ["User"],
+            "description": say("attributes.roles.description", role=value),
+            "displayName": value,
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:h5mag:role:{value}")),
+            "isEnabled": True,
+            "value": value,
+        }
+        for value in values
+    ]
+    return json.dumps(roles, indent=2, ensure_ascii=False)

@@ -38,15 +38,19 @@ class Standing:
     steps: tuple[guide.Step, ...]
 
     @classmethod
-    def of(cls, account: Any, draft: TokenMixin | None = None) -> Standing:
+    def of(
+        cls, account: Any, *, draft: TokenMixin | None = None, facts: Facts | None = None
+    ) -> Standing:
         """That of ``account`` now.
 
         :param draft: the token that was just made, where the caller has it.
+        :param facts: of a moment ago, the same way.
         """
         at = now()
         state = get_state()
-        held = Credentials.of(account, at, draft)
-        facts = Facts.of(account, at, held)
+        if facts is None:
+            facts = Facts.of(account, at, Credentials.of(account, at, draft))
+        held = facts.held
         key = state.scim.account_key(account)
         in_force, pending = providers.load(state.session, state.scim.records, key)
         known = pending or in_force

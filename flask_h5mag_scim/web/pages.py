@@ -44,6 +44,7 @@ from . import (
 )
 from .frame import blueprint, check_writer, done_before, render, require_writer, to_page
 from .sso_settings import SSOForm
+from .status import Facts
 
 #: How many tokens that are out of use the page shows.
 SHOWN = 20
@@ -92,8 +93,9 @@ def index() -> BaseResponse:
     """The page."""
     account = forms.require_manager()
     _settle(account)
-    warnings.tell(account)
-    return _page(account, Answer(done=done_before()))
+    facts = Facts.of(account, now())
+    warnings.tell(account, facts=facts)
+    return _page(account, Answer(done=done_before()), facts)
 
 
 @blueprint.get("/generate")
@@ -337,11 +339,11 @@ def _lifetimes() -> list[Lifetime]:
 # -- what the page shows -----------------------------------------------------------------
 
 
-def _page(account: Any, answer: Answer) -> BaseResponse:
+def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseResponse:
     state = get_state()
     config, scim = state.config, state.scim
     key = scim.account_key(account)
-    standing = live.Standing.of(account, answer.draft)
+    standing = live.Standing.of(account, draft=answer.draft, facts=facts)
     at, held = standing.at, standing.held
     in_force, pending = standing.in_force, standing.pending
     mode = modes.serving(in_force, account)
@@ -405,6 +407,7 @@ def _page(account: Any, answer: Answer) -> BaseResponse:
         mapping=guide.mapping(attributes),
         advice=guide.advice(),
         roles=scim.user.roles,
+        app_roles=guide.app_roles(scim.user.roles.given) if scim.user.roles else "",
         activity=activity.recent(account),
         brake=brake.context(account),
         danger=danger.context(account),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -133,6 +134,25 @@ def test_attributes_that_are_not_kept_are_listed(app: Flask, owner: Admin) -> No
     assert rows[0].startswith("nickName Users 2 ")
     assert {row.rpartition(" 1 ")[0] for row in rows[1:]} == {"title Users", "description Groups"}
     assert "not kept" not in Admin(app, "owner@globex.example").open().text
+
+
+def test_the_roles_can_be_copied_into_the_manifest(owner: Admin) -> None:
+    """As Microsoft's application manifest has them, each with an id of its own that stays."""
+    first, second = owner.open(), owner.open()
+    roles = json.loads(first.one("pre", class_="h5s-block").text)
+    assert [role["value"] for role in roles] == ["admin", "editor", "reader"]
+    assert {role["isEnabled"] for role in roles} == {True}
+    assert {tuple(role["allowedMemberTypes"]) for role in roles} == {("User",)}
+    assert len({uuid.UUID(role["id"]) for role in roles}) == 3
+    assert set(roles[0]) == {
+        "allowedMemberTypes",
+        "description",
+        "displayName",
+        "id",
+        "isEnabled",
+        "value",
+    }
+    assert roles == json.loads(second.one("pre", class_="h5s-block").text)
 
 
 # -- two admins --------------------------------------------------------------------------
