@@ -215,7 +215,7 @@ class IdentityProviderMixin:
     #: Encrypted; see :mod:`.vault`.
     client_secret: Mapped[str | None] = mapped_column(sa.Text)
     secret_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    #: Of :data:`.providers.SECRET_WARNINGS`, the last that was told about this secret.
+    #: Of :data:`.warnings.STEPS`, the last that was told about this secret.
     secret_warned_days: Mapped[int | None] = mapped_column(sa.SmallInteger)
     #: Whether guests of the directory may sign in.
     allows_guests: Mapped[bool] = mapped_column(default=True)

@@ -61,6 +61,7 @@ def check(exchange: Exchange, user_id: str, *, besides: int = 0) -> None:
 
         @after_this_request
         def engage(response: Response) -> Response:
+            g.pop(_ENGAGES, None)
             _engage(state, exchange.caller.account, account_id)
             return response
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..records import federation, tokens
+from ..records import federation, tokens, warnings
 from ..records.models import FederatedCredentialMixin, TokenMixin, TokenState
 from ..state import get_state
 
 #: How long before its end a token is warned about.
-WARNING = timedelta(days=30)
+WARNING = timedelta(days=warnings.STEPS[0])
 #: How often Microsoft Entra comes, also when it has nothing to change.
 CYCLE = timedelta(minutes=40)
 #: A token that was not used for so long is not in use any more: a cycle, and some patience.

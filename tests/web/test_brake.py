@@ -419,6 +419,70 @@ def test_a_bulk_request_that_fails_at_its_end_engages_nothing(
     assert leave(entra, ids[0]) == 200
 
 
+@both_databases
+def test_a_busy_hour_is_not_read_through(app: Flask) -> None:
+    """Who has left is counted by the log's index, among however many other changes."""
+    with app.app_context():
+        account = _account()
+        db.session.execute(
+            sa.insert(scim.LogEntry),
+            [
+                {
+                    "account_id": account,
+                    "at": now() - timedelta(seconds=n / 10),
+                    "event": "user.updated",
+                    "kind": "user_left" if n % 1000 == 0 else "user",
+                    "method": "PATCH",
+                    "resource_id": str(n),
+                }
+                for n in range(20_000)
+            ],
+        )
+        db.session.commit()
+        is_sqlite = db.engine.dialect.name == "sqlite"
+        if not is_sqlite:
+            with db.engine.begin() as connection:
+                connection.exec_driver_sql("ANALYZE scim_log")
+        asked: list[tuple[str, Any]] = []
+
+        def note(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+            asked.append((statement, parameters))
+
+        records = scim.records
+        sa.event.listen(db.engine, "before_cursor_execute", note)
+        assert brake.may_leave(db.session, records, account, "x", Limits(users=100))
+        assert not brake.may_leave(db.session, records, account, "x", Limits(users=20))
+        brake.held_back(db.session, records, account, now())
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+        db.session.rollback()
+        counted = [one for one in asked if "scim_log" in one[0]]
+        assert len(counted) == 3
+        how = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        with db.engine.connect() as connection:
+            for statement, parameters in counted:
+                rows = connection.exec_driver_sql(f"{how} {statement}", parameters).all()
+                assert "ix_scim_log_kind" in "\n".join(row[-1] for row in rows)
+
+
+@both_databases
+def test_one_by_one_and_in_bulk_at_once(app: Flask, entra: Entra) -> None:
+    """Whatever waits for whom: nobody fails, and no more leave than may."""
+    reconfigure(app, brake_users=6)
+    ids = people(entra, 10)
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [
+            {"method": "PATCH", "path": f"/Users/{id}", "data": {"Operations": [OFF]}} for id in ids
+        ],
+    }
+    tasks: list[Any] = [lambda e: e.post("/Bulk", body)]
+    tasks += [lambda e, i=id: e.patch(f"/Users/{i}", OFF) for id in reversed(ids[5:])]
+    answers = at_once(entra, tasks)
+    assert answers[0].status_code == 200
+    assert {a.status_code for a in answers[1:]} <= {200, 403}
+    assert active(app) == 4
+
+
 # The page
 
 
