@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from ..records.brake import HELD_BACK
 from ..records.log import Event
 from ..records.models import LogEntryMixin
 from ..state import get_state
@@ -46,7 +47,7 @@ _RENEW = ("token", "paste", "start")
 #: The errors, by the end of their text's key (``meaning.…``).
 CURES: Mapping[str, _Cure] = MappingProxyType(
     {
-        "token_draft": (_YOU, ("save", "paste", "start")),
+        "token_draft": (_YOU, ("save", "connection", "start")),
         "token_expired": (_YOU, _RENEW),
         "token_revoked": (_YOU, (*_RENEW, "extra")),
         "trust_revoked": (_H5MAG, ("support",)),
@@ -100,7 +101,7 @@ _SAID: tuple[tuple[str, str], ...] = (
     ("The application protects this User", "protected"),
     ("the last active owner of the account", "last_owner"),
     ("is a break-glass owner of the account", "break_glass"),
-    ("the application holds back the rest", "brake"),
+    (HELD_BACK, "brake"),
     ("Provisioning is paused", "paused"),
     ("Provisioning of this account is paused", "paused"),
     ("with the id", "gone"),

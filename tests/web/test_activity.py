@@ -22,9 +22,10 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import texts
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.protocol import errors
-from flask_h5mag_scim.records import log, tokens
+from flask_h5mag_scim.records import accounts, break_glass, log, tokens
+from flask_h5mag_scim.records.brake import HELD_BACK
 from flask_h5mag_scim.records.models import LogKind
-from flask_h5mag_scim.web import explanations, export, refusals
+from flask_h5mag_scim.web import access_tokens, explanations, export, refusals
 from flask_h5mag_scim.web.activity import ONLY, PAGE_SIZE
 
 from ..conftest import Entra, both_databases, make_token
@@ -702,6 +703,7 @@ def test_what_entra_really_meets_has_its_own_explanation(
         return text
 
     ada = entra.user("ada")
+    editor = add_user(app, "editor@acme.example", "editor")
     off = {"op": "replace", "path": "active", "value": False}
     draft = Entra(app.test_client(), make_token(app, "acme", state="draft"))
     assert "not saved, so H5mag does not accept it yet" in told(draft.get("/Users"), 401)
@@ -727,4 +729,20 @@ def test_what_entra_really_meets_has_its_own_explanation(
     with monkeypatch.context() as patched:
         patched.setattr(scim, "is_licensed", lambda *_: False)
         assert "part of the Enterprise licence" in told(entra.get("/Users"), 403)
-    assert len({text for _, text in refused}) == len(refused)
+    with app.app_context():
+        user_id = db.session.scalars(sa.select(User.id).filter_by(username=editor)).one()
+        break_glass.name(db.session, scim.records, _account(), [user_id], by="x")
+        db.session.commit()
+    assert "the way in when Microsoft is not" in told(entra.patch(f"/Users/{user_id}", off), 403)
+    with app.app_context():
+        of_another = access_tokens.client_id(_account("globex"))
+    form = {"grant_type": "client_credentials", "client_id": of_another}
+    later = {"client_secret": make_token(app, "acme")}
+    answer = app.test_client().post("/scim-oauth/token", data={**form, **later})
+    assert "belongs to something else than the secret" in told(answer, 401)
+    with app.app_context():
+        accounts.pause(db.session, scim.records, _account(), by="owner@acme.example")
+        db.session.commit()
+    paused = entra.get("/Users").get_json(force=True)  # in the log once a minute
+    assert "was paused here" in explained(app, log.Event.REFUSED, detail=paused["detail"]).what
+    assert "holds back the rest" in explained(app, log.Event.REFUSED, detail=HELD_BACK).what
