@@ -21,6 +21,7 @@ from flask_h5mag_scim.protocol import masks
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import now
 from flask_h5mag_scim.web import tracing
+from flask_h5mag_scim.web.exchange import MAX_BODY
 
 from ..conftest import PUBLIC_URL, Entra, both_databases, make_token
 
@@ -200,6 +201,25 @@ def test_the_operations_of_a_bulk_request_share_its_id_and_have_their_own_data(
     assert found[2].body is None
 
 
+@both_databases
+def test_the_token_endpoint_s_entries_say_the_request_too(
+    app: Flask, entra: Entra, entries: Any
+) -> None:
+    """Of an issue and of a refusal; nothing of what was posted is kept, which is secrets."""
+    sent = {"grant_type": "client_credentials", "client_id": "wrong", "client_secret": entra.token}
+    refused = entra.client.post(
+        "/scim-oauth/token", data=sent, headers={"ADSCIMVersion": "ActivityId:6f0a"}
+    )
+    assert refused.status_code == 401
+    (entry,) = entries()
+    assert entry.event == log.Event.OAUTH_REFUSED
+    assert entry.request_id == refused.headers[HEADER]
+    assert (entry.correlation_id, entry.body, entry.changes) == ("6f0a", None, {})
+    assert entry.fingerprint in entry.actor
+    assert entry.duration is not None
+    assert entra.token not in whole(entry)
+
+
 # The address
 
 
@@ -328,6 +348,12 @@ def test_what_is_no_json_is_described_and_not_kept(entra: Entra, entries: Any) -
         "?, 3 bytes",
         "application/json, 7 bytes",
     ]
+
+
+def test_a_body_that_is_too_large_is_described_too(entra: Entra, entries: Any) -> None:
+    """It is not even read."""
+    assert entra.post("/Users", '{"userName": "' + "a" * MAX_BODY + '"}').status_code == 413
+    assert entries()[0].body == f"application/scim+json, {MAX_BODY + 16:,} bytes"
 
 
 @pytest.mark.parametrize("values", list(LogValues))
