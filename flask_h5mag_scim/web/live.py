@@ -13,12 +13,15 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..records import providers
 from ..records.models import IdentityProviderMixin, TokenMixin, now
 from ..state import get_state
-from ..texts import ahead, say_html
+from ..texts import say_html
 from . import forms, guide, people
 from .credentials import Credentials, Rotation
 from .frame import blueprint
 from .people import Reach
 from .status import Facts, Status, status
+
+#: Beyond so many people their object ids are counted for a visit only, and not every few seconds.
+MANY = 5000
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,25 @@ class Standing:
     #: The settings of single sign-on in force, and those that wait for their test.
     in_force: IdentityProviderMixin | None
     pending: IdentityProviderMixin | None
-    #: For the directory of those that were saved last.
-    reach: Reach
+    #: For the directory of those that were saved last; ``None`` where nobody was counted.
+    reach: Reach | None
+    #: Empty where nobody was counted.
     steps: tuple[guide.Step, ...]
 
     @classmethod
     def of(
-        cls, account: Any, *, draft: TokenMixin | None = None, facts: Facts | None = None
+        cls,
+        account: Any,
+        *,
+        draft: TokenMixin | None = None,
+        facts: Facts | None = None,
+        up_to: int | None = None,
     ) -> Standing:
         """That of ``account`` now.
 
         :param draft: the token that was just made, where the caller has it.
         :param facts: of a moment ago, the same way.
+        :param up_to: how many people are few enough to look at all of them.
         """
         at = now()
         state = get_state()
@@ -54,8 +64,10 @@ class Standing:
         key = state.scim.account_key(account)
         in_force, pending = providers.load(state.session, state.scim.records, key)
         known = pending or in_force
-        # Whose object ids are known does not depend on the directory.
-        reach = people.reach(account, "" if known is None else known.tenant_id)
+        reach = None
+        if up_to is None or facts.users <= up_to:
+            # Whose object ids are known does not depend on the directory.
+            reach = people.reach(account, "" if known is None else known.tenant_id)
         return cls(
             at=at,
             held=held,
@@ -65,7 +77,7 @@ class Standing:
             in_force=in_force,
             pending=pending,
             reach=reach,
-            steps=guide.steps(facts, reach, in_force),
+            steps=() if reach is None else guide.steps(facts, reach, in_force),
         )
 
     @property
@@ -82,9 +94,8 @@ def live() -> BaseResponse:
         # Not the host's login, which would say at the next visit that somebody must sign in.
         return make_response("", 401)
     account = forms.require_manager()
-    parts = render_template(
-        "h5mag_scim/live.html", standing=Standing.of(account), say=say_html, ahead=ahead
-    )
+    standing = Standing.of(account, up_to=MANY)
+    parts = render_template("h5mag_scim/live.html", standing=standing, say=say_html)
     answer = make_response(parts)
     # The host's session may be one that ends when nothing is done for some time.
     answer.set_cookie = _set_no_cookie  # type: ignore[method-assign]

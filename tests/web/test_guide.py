@@ -240,7 +240,7 @@ def test_the_status_and_the_guide_change_while_somebody_looks(
     window.on("request", lambda request: asked.append(request.url))
     window.clock.run_for(60_000)
     window.wait_for_timeout(200)
-    assert asked == []
+    assert not [url for url in asked if "live" in url]
 
 
 @pytest.mark.browser
@@ -256,7 +256,8 @@ def test_who_was_signed_out_is_not_asked_for_again(app: Flask, visit: Callable[.
     window.wait_for_timeout(300)
     window.clock.run_for(60_000)
     window.wait_for_timeout(300)
-    assert [url.rpartition("/")[2] for url in asked] == ["live"]
+    pages = [url for url in asked if "/static/" not in url]
+    assert [url.rpartition("/")[2] for url in pages] == ["live"]
     assert window.get_by_role("button", name="Generate Token").is_visible()
 
 

@@ -14,6 +14,7 @@ from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import federation, log, tokens
 from flask_h5mag_scim.records.models import now
+from flask_h5mag_scim.web import live
 
 from ..conftest import Entra, both_databases, make_token
 from .test_pages import (
@@ -393,6 +394,22 @@ def test_the_page_costs_the_same_however_much_there_is(
     assert counted[0][1] <= 15
 
 
+def test_a_large_directory_is_not_counted_every_few_seconds(
+    app: Flask, owner: Admin, entra: Entra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guide's ticks stay as they were at the visit; the header goes on."""
+    for name in ("ada", "bob"):
+        entra.user(name)
+    ticks = [f"h5s-step-{name}" for name in ("token", "request", "mapping", "user", "sso")]
+    fresh = Page(owner.client.get(f"{URL}/live"))
+    assert all(map(fresh.has, [*ticks, "h5s-steps-done"]))
+    monkeypatch.setattr(live, "MANY", 1)
+    fresh = Page(owner.client.get(f"{URL}/live"))
+    assert not any(map(fresh.has, [*ticks, "h5s-steps-done"]))
+    assert fresh.pill.endswith("2 users.")
+    assert all(map(owner.open().has, ticks))
+
+
 def test_the_live_address_is_the_managers_and_changes_nothing(app: Flask, owner: Admin) -> None:
     """Nobody else reads it, nothing is written, no cookie is renewed, and it has the same words
     as the page."""
@@ -419,11 +436,11 @@ def test_the_live_address_is_the_managers_and_changes_nothing(app: Flask, owner:
     assert answer.headers["Cache-Control"] == "no-store"
     with owner.client.session_transaction() as session:
         assert dict(session) == before
-    live = Page(answer)
-    assert live.pill == owner.open().pill
-    assert live.id("h5s-draft").text == owner.open().id("h5s-draft").text
-    assert made.token not in live.html
-    assert not live.all("input")
+    fresh = Page(answer)
+    assert fresh.pill == owner.open().pill
+    assert fresh.id("h5s-draft").text == owner.open().id("h5s-draft").text
+    assert made.token not in fresh.html
+    assert not fresh.all("input")
 
     with app.app_context():
         reader = User(account_id=account(), username="reader@acme.example", role="reader")
