@@ -36,8 +36,8 @@ _URN = re.compile(r"(urn:|https?://)[\w.:/~-]+", re.IGNORECASE)
 #: as far as it looks like what belongs there.
 _OPEN = {
     "schemas": _URN,
-    "op": re.compile(r"\w{1,10}"),
-    "method": re.compile(r"\w{1,10}"),
+    "op": re.compile(r"add|replace|remove", re.IGNORECASE),
+    "method": re.compile(r"post|put|patch|delete", re.IGNORECASE),
     "type": re.compile(r"[\w-]{1,20}"),
     "sortorder": re.compile(r"(a|de)scending", re.IGNORECASE),
     "startindex": re.compile(r"-?\d{1,10}"),
@@ -48,9 +48,8 @@ _OPEN = {
 _EXPRESSIONS = frozenset({"path", "filter", "attributes", "excludedattributes", "sortby"})
 _TRUTH = frozenset({"true", "false"})
 
-_OPERATORS = frozenset(
-    {"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "and", "or", "not"}
-)
+_COMPARISONS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr"})
+_WORDS = frozenset({*_COMPARISONS, "and", "or", "not", "true", "false", "null"})
 _PART = re.compile(r"\s+|[()\[\],]|[^\s()\[\],]+")
 _ATTRIBUTE = re.compile(r"(urn:[\w.:~%+/-]+:)?\$?[A-Za-z][\w-]*(\.\$?[A-Za-z][\w-]*)?", re.ASCII)
 _SUB = re.compile(r"\.\$?[A-Za-z][\w-]*", re.ASCII)
@@ -91,33 +90,37 @@ def body(sent: Any, *, hide: bool, length: int = 4000) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def expression(text: str) -> str:
-    """A path or a filter, even one that cannot be read, for people who need not learn what it
-    compares with: names of attributes, operators and brackets, and "…" for the rest.
+def expression(text: str, *, is_filter: bool = False) -> str:
+    """A path, a list of names or a filter, even one that cannot be read, for people who need
+    not learn what it compares with: names of attributes, operators and brackets, and "…" for
+    the rest.
+
+    :param is_filter: whether a name alone says nothing, so that it may be anything.
     """
-    if len(text) <= MAX_NAME and _ATTRIBUTE.fullmatch(text):
+    if not is_filter and len(text) <= MAX_NAME and _ATTRIBUTE.fullmatch(text):
         return text  # as in most operations of a PATCH
     parts = _PART.findall(without_literals(text[:MAX_EXPRESSION]))
     words = [number for number, part in enumerate(parts) if not part.isspace()]
     for place, number in enumerate(words):
-        before = parts[words[place - 1]] if place else ""
+        before = parts[words[place - 1]].lower() if place else ""
         after = parts[words[place + 1]].lower() if place + 1 < len(words) else ""
-        if not _is_open(parts[number], before, after):
+        if not _is_open(parts[number], before, after, is_filter):
             parts[number] = "…"
     return "".join(parts)
 
 
-def _is_open(part: str, before: str, after: str) -> bool:
+def _is_open(part: str, before: str, after: str, is_filter: bool) -> bool:
     """Whether a part of an expression is no value."""
-    if part in "()[],…" or part.lower() in _OPERATORS or part.lower() in {*_TRUTH, "null"}:
+    if part in "()[],…" or part.lower() in _WORDS:
         return True
-    if part.startswith('"') or _SUB.fullmatch(part):
+    if part.startswith('"') or (before == "]" and _SUB.fullmatch(part)):
         return True  # the type in brackets, which alone kept its quotes; or what follows them
     # A name stands before an operator or a bracket, or in a list of names.
     if not _ATTRIBUTE.fullmatch(part):
         return False
-    is_listed = before in ("", ",") and after in ("", ",")
-    return is_listed or after in _OPERATORS or after == "["
+    if after in _COMPARISONS or after == "[":
+        return before not in _COMPARISONS
+    return not is_filter and before in ("", ",") and after in ("", ",")
 
 
 class _Name(NamedTuple):
@@ -196,9 +199,11 @@ class _Walk:
         if self._left < 0:
             return "…"
         if name in _EXPRESSIONS:
-            if self._hide or _named(text).is_secret:
-                return _address(text) if text.startswith("/") else expression(text)[:MAX_LENGTH]
-            return text[:MAX_LENGTH]
+            if not self._hide and not _named(text).is_secret:
+                return text[:MAX_LENGTH]
+            if text.startswith("/"):
+                return _address(text)
+            return expression(text, is_filter=name == "filter")[:MAX_LENGTH]
         text, is_cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
         if not self._hide:
             return f"{text}…" if is_cut else text

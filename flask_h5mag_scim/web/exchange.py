@@ -171,7 +171,7 @@ def shown_address(message: Message, state: State) -> str:
 
 def _shown_parameter(name: str, value: str) -> str:
     if name in _EXPRESSIONS:
-        return masks.expression(value)
+        return masks.expression(value, is_filter=name == "filter")
     plain = _PLAIN.get(name)
     return value if not value or (plain and plain.fullmatch(value)) else "…"
 
