@@ -168,7 +168,11 @@ def export_activity(form: str) -> BaseResponse:
         # In a session of its own: the request's ends before its answer is written.
         with Session(bind) as own:
             found = export.rows(own, scim.records, key, query)
-            yield from export.as_csv(found) if form == "csv" else export.as_json(found)
+            if form == "json":
+                yield from export.as_json(found)
+                return
+            yield "\ufeff"  # without it Excel takes UTF-8 for something else
+            yield from export.as_csv(found)
 
     answer = Response(pieces(), mimetype="text/csv" if form == "csv" else "application/json")
     name = f"h5mag-activity-{present:%Y-%m-%d}.{form}"

@@ -433,7 +433,7 @@ def read_json(owner: Admin, **filters: str) -> list[dict[str, Any]]:
 def read_csv(owner: Admin, **filters: str) -> list[dict[str, str]]:
     answer = owner.client.get(f"{URL}/export.csv", query_string=filters)
     assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.data.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
 
 
 @both_databases
@@ -497,7 +497,7 @@ def test_an_empty_export_is_whole(app: Flask, owner: Admin) -> None:
     """No entries are an empty array, and a header line."""
     assert read_json(owner, only="groups") == []
     answer = owner.client.get(f"{URL}/export.csv?only=groups")
-    assert answer.text.strip() == ",".join(export.KEYS)
+    assert answer.data.decode("utf-8-sig").strip() == ",".join(export.KEYS)
 
 
 def test_a_file_that_breaks_off_does_not_look_whole(app: Flask) -> None:
