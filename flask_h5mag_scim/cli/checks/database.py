@@ -21,7 +21,7 @@ from .. import catalog, plans
 from ..explain import Explanation, any_account, explained
 from ..shell import database_error
 from .findings import Finding, Severity, finding
-from .models import extension_models, referring
+from .models import NO_EXPRESSION, extension_models, referring
 
 #: What Microsoft Entra can be told to match people and groups by.
 _MATCHED = {
@@ -182,6 +182,8 @@ def _explained(state: State, resource: Resource, account_id: Any, path: str) -> 
             )
         except (SCIMError, plans.UnknownDatabase):
             continue
+        except NO_EXPRESSION:
+            return None  # which is told of the model
         if found.access is not None:
             return found
     return None

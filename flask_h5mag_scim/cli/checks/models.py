@@ -30,6 +30,8 @@ _LONGEST = {
     },
     "Group": {"displayName": 256, "externalId": 36},
 }
+#: What comes of a hybrid without an expression.
+NO_EXPRESSION = (sa.exc.InvalidRequestError, sa.exc.ArgumentError, AttributeError, TypeError)
 #: What Microsoft Entra's mapping of groups sends.
 _GROUP_ROWS = ("displayName", "externalId")
 
@@ -106,7 +108,7 @@ def _is_searchable(resource: Resource, entry: Entry) -> bool:
     itself is asked, and what it says of the class is nothing for a database."""
     try:
         str(sa.select(getattr(resource.model, entry.attribute)))
-    except (sa.exc.SQLAlchemyError, AttributeError, TypeError):
+    except NO_EXPRESSION:
         return False
     return True
 
