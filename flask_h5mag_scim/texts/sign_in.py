@@ -114,6 +114,6 @@ TEXTS = {
     "nobody.not_by_scim": "A user of this account has this object id, but Microsoft Entra has not provisioned them yet. Start provisioning, and the two are joined.",
     "nobody.mismatch": "A user of this account has this object id, and another one as well: what provisioning says and the link that is kept here disagree. Make sure that it is the same person. Then ask H5mag to end the link; the next sign-in makes a new one.",
     "nobody.no_upn": "Nobody in this account has this object id as externalId, and the token has no upn claim by which somebody could be found by user name. Map objectId to externalId, or add the optional claim upn to the ID token: in Microsoft Entra under App registrations, Token configuration; with H5mag’s own registration, ask H5mag.",
-    "nobody.inactive": "The user with this object id is deactivated.",
+    "nobody.inactive": "The user with this object id is deactivated. Assign the person to the application again; with the next cycle Microsoft Entra activates them.",
     "nobody.ambiguous": "Several users of this account have this object id as externalId. Correct the mapping: it must be unique.",
 }

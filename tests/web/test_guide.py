@@ -172,6 +172,9 @@ def test_the_second_save_is_told_who_changed_what(app: Flask, owner: Admin) -> N
     assert "Microsoft cloud" not in told, "that is the same"
     fields = page.fields()
     assert (fields["directory"], fields["mode"]) == (TENANT, "button")
+    assert [e["id"] for e in page.elements if "autofocus" in e] == ["h5s-microsoft"], (
+        "a blank there must not choose the other"
+    )
     assert test_pages.settings(app)[1] == ("pending", TENANT, "global", "button")
     # The page that says so can be saved.
     owner.save(page, mode="redirect")
