@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 from flask.cli import with_appcontext
@@ -329,16 +332,34 @@ def log_export(
     session.commit()
     query = Query(**{**vars(filters.query), "until": until})
     write = export.as_csv if form == "csv" else export.as_json
-    shows_progress = output != "-" and sys.stderr.isatty()
-    with click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as file:
-        for number, piece in enumerate(
-            write(export.rows(session, scim.records, account_id, query))
-        ):
+    found = export.rows(session, scim.records, account_id, query)
+    if output == "-":
+        for piece in write(found):
+            click.echo(piece, nl=False)
+        return
+    with _whole_file(Path(output)) as file:
+        for number, piece in enumerate(write(found)):
             file.write(piece)
-            if shows_progress and number % export.BATCH == 0:
+            if number % export.BATCH == 0 and sys.stderr.isatty():
                 click.echo(f"\r{say('shell.log.exported', n=f'{number:,}')}", nl=False, err=True)
-    if shows_progress:
+    if sys.stderr.isatty():
         click.echo(err=True)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[TextIO]:
+    """A file that is there when all of it is, and that only its owner reads."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with open(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @group.command(
