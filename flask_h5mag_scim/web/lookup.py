@@ -11,14 +11,13 @@ from typing import Any
 
 from ..provisioning.resources import Resource
 from ..records import federation, log, tokens
+from ..records.request_ids import time_of
 from ..state import get_state
-from .tracing import time_of
 
 #: How many users and groups one search is about.
 MOST = 20
-#: How long before and after its arrival a request may have written its entries, and how long
-#: after a token's last use was noted.
-_BEFORE, _AFTER = timedelta(minutes=1), timedelta(minutes=15)
+#: How long after its last use was noted a token's entries may still be written.
+_AFTER = timedelta(minutes=15)
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{6}")
 #: By which attributes people and groups are found; whether letters may be large or small.
@@ -57,27 +56,21 @@ def _of_token(account_id: Any, query: log.Query, fingerprint: str) -> log.Query 
     found = [credential for credential in known if credential.fingerprint == fingerprint]
     if not found:
         return None
+    since = min(one.created_at for one in found)
+    until = max(one.last_used_at or one.created_at for one in found) + _AFTER
     return replace(
         query,
         fingerprint=fingerprint,
-        since=_later(query.since, min(one.created_at for one in found)),
-        until=_earlier(
-            query.until, max((one.last_used_at or one.created_at) for one in found) + _AFTER
-        ),
+        since=max(since, query.since or since),
+        until=min(until, query.until or until),
     )
 
 
 def _of_request(account_id: Any, query: log.Query, text: str) -> log.Query | None:
-    """The entries of a request. Its id says when it came; a user's id may look the same."""
-    at = time_of(text)
-    if at is None:
+    """The entries of a request. A user's id may look the same."""
+    if time_of(text) is None:
         return None
-    found = replace(
-        query,
-        request_id=text.lower(),
-        since=_later(query.since, at - _BEFORE),
-        until=_earlier(query.until, at + _AFTER),
-    )
+    found = replace(query, request_id=text.lower())
     state = get_state()
     page = log.page(state.session, state.scim.records, account_id, found, limit=1)
     return found if page.entries else None
@@ -97,11 +90,3 @@ def _ids(account_id: Any, text: str) -> Iterator[str]:
                 state.session, account_id, path, text, limit=MOST, ignore_case=ignores_case
             ):
                 yield resource.id(found)
-
-
-def _later(given: Any, at: Any) -> Any:
-    return at if given is None else max(given, at)
-
-
-def _earlier(given: Any, at: Any) -> Any:
-    return at if given is None else min(given, at)
