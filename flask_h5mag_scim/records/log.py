@@ -295,7 +295,8 @@ def _found(
     if query.until is not None:
         conditions.append(Entry.at < query.until)
     if query.request_id is not None:
-        conditions += [Entry.request_id == query.request_id, *_around(Entry, query.request_id)]
+        id = query.request_id.strip().lower()
+        conditions += [Entry.request_id == id, *_around(Entry, id)]
     if query.fingerprint is not None:
         conditions.append(Entry.fingerprint == query.fingerprint)
     if query.resource_ids is not None:

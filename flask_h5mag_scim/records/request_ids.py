@@ -24,7 +24,7 @@ def time_of(request_id: str) -> datetime | None:
     """When a request arrived, by its id; ``None`` for what is no id of a request."""
     try:
         found = uuid.UUID(request_id)
-        if found.version != 7 or str(found) != request_id.strip().lower():
+        if found.version != 7 or str(found) != request_id.lower():
             return None
     except ValueError:
         return None

@@ -210,6 +210,7 @@ def test_a_request_is_found_by_its_id(app: Flask) -> None:
             log.record(db.session, scim.records, account, Event.USER_CREATED, request=request)
         found = search(acme, Query(request_id=mine)).entries
         assert [(entry.account_id, entry.request_id) for entry in found] == [(acme, mine)] * 2
+        assert len(search(acme, Query(request_id=f" {mine.upper()} ")).entries) == 2
         for wrong in ("", "x", mine.replace("-7", "-4"), "ffffffff" + mine[8:]):
             assert search(acme, Query(request_id=wrong)).entries == []
         db.session.remove()
