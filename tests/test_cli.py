@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
@@ -15,7 +17,7 @@ from flask import Flask
 from example_app.models import Account, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
-from flask_h5mag_scim.cli import group
+from flask_h5mag_scim.cli import group, shell
 from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import now
 
@@ -424,16 +426,157 @@ def test_sso_needs_a_registration(app: Flask) -> None:
     assert in_force(app) is None
 
 
-def test_every_command_explains_itself() -> None:
-    """The docstrings are the help."""
-    commands = dict(walk(group))
-    assert {"create", "list", "revoke", "trust", "configure", "off"} <= set(commands)
-    for name, command in commands.items():
-        assert command.help, name
+@both_databases
+def test_single_sign_on_is_shown_with_all_that_an_operator_asks_for(
+    app: Flask, entra: Entra, tmp_path: Path
+) -> None:
+    """What serves, what waits for its test, the addresses, and who could not come in."""
+    assert "no directory is set" in run(app, "sso", "show", "--account", "acme").stdout
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    words = (*OWN, "--client-secret-file", str(file), "--secret-expires", "2033-02-01")
+    assert run(app, *words).exit_code == 0
+    entra.user("ada", externalId="ada")
+    entra.user("bob")
+    with app.app_context():
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        waiting = providers.Settings("global", SUBJECT, allows_guests=False, session_hours=1)
+        providers.save(db.session, scim.records, account.id, waiting, by="ada")
+        db.session.commit()
+    public_id = in_force(app).public_id
+    text = run(app, "sso", "show", "--account", "acme").stdout
+    for part in (
+        TENANT,
+        SUBJECT,
+        f"{CLIENT_ID}, secret stored, ends 2033-02-01",
+        f"http://127.0.0.1:5000/sso/{public_id}/login",
+        "http://127.0.0.1:5000/sso/callback",
+        "2 active and provisioned; 1 of them cannot sign in",
+        "Waiting for its test",
+    ):
+        assert part in text
+    found = as_json(app, "sso", "show", "--account", "acme")
+    assert found["mode"] == "redirect"
+    assert found["in_force"]["has_secret"] is True
+    assert found["in_force"]["secret_expires_at"] == "2033-02-01T00:00:00Z"
+    assert (found["pending"]["allows_guests"], found["pending"]["session_hours"]) == (False, 1)
+    assert found["people"] == {"provisioned": 2, "without_object_id": 1, "unreachable": 1}
+    app.config["SECRET_KEY"] = "another"
+    assert "no key decrypts" in run(app, "sso", "show", "--account", "acme").stdout
+    assert run(app, "sso", "show", "--account", "umbrella").exit_code == 0
+    assert "no licence" in run(app, "sso", "show", "--account", "umbrella").stdout
 
 
-def walk(commands: Any) -> Any:
-    for name, command in commands.commands.items():
-        yield name, command
+def as_json(app: Flask, *words: str) -> Any:
+    result = run(app, *words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_machines_are_given_json(app: Flask) -> None:
+    """Wherever something is made or listed: one document, also where there is nothing."""
+    account = ("--account", "acme")
+    for words in (("token", "list"), ("oauth", "list"), ("sso", "break-glass", "list")):
+        assert as_json(app, *words, *account) == []
+    made = as_json(app, "token", "create", *account, "--name", "ci", "--days", "9")
+    text = made.pop("token")
+    assert Entra(app.test_client(), text).get("/Users").status_code == 200
+    (listed,) = as_json(app, "token", "list", *account)
+    assert listed["last_used_at"].endswith("Z")
+    unused = {"first_used_at": None, "last_used_at": None, "last_used_ip": None}
+    assert {**listed, **unused} == made
+    assert run(app, *TRUST, "--audience", AUDIENCE).exit_code == 0
+    (trust,) = as_json(app, "oauth", "list", *account)
+    assert (trust["tenant_id"], trust["subject"]) == (TENANT, SUBJECT)
+    assert run(app, "sso", "break-glass", "add", "owner@acme.example", *account).exit_code == 0
+    assert as_json(app, "sso", "break-glass", "list", *account) == ["owner@acme.example"]
+
+
+READING = (
+    ("token", "list"),
+    ("oauth", "list"),
+    ("sso", "show"),
+    ("sso", "break-glass", "list"),
+    ("log", "tail"),
+    ("log", "show", "1"),
+    ("brake", "show"),
+    ("explain", 'userName eq "ada"'),
+)
+
+
+@both_databases
+def test_what_only_reads_waits_for_nobody(app: Flask, statements: Any) -> None:
+    """It takes no lock, so that a look costs no customer a second."""
+    create(app)
+    with statements() as seen:
+        for words in READING:
+            assert run(app, *words, "--account", "acme").exit_code == 0, words
+    assert seen
+    for one in seen:
+        text = one.upper()
+        assert not text.startswith(("INSERT", "UPDATE", "DELETE", "BEGIN IMMEDIATE")), one
+        assert "FOR UPDATE" not in text
+        assert "FOR NO KEY UPDATE" not in text
+
+
+def test_no_secret_is_in_anything_that_is_printed(app: Flask, tmp_path: Path) -> None:
+    """Neither tokens, but where one is made, nor what is stored of them, nor the secrets of
+    registrations, nor the application's own."""
+    token = create(app)
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    output = run(app, *OWN, "--client-secret-file", str(file)).output
+    others = [("check",), ("log", "export", "--account", "acme"), ("sso", "reencrypt")]
+    for words in [(*words, "--account", "acme") for words in READING] + others:
+        output += run(app, *words).output
+        if words[0] != "sso" or words[1] != "reencrypt":
+            output += run(app, *words, "--json").output
+    hidden = [token, tokens.hash_text(token), SECRET, in_force(app).client_secret]
+    hidden.append("a secret of the host")
+    assert not [secret for secret in hidden if secret in output]
+
+
+def test_a_narrow_terminal_shows_blocks_and_cuts_nothing(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table that does not fit is no table any more."""
+    row = ("3f9a1c", "Contoso", "x" * 70)
+    monkeypatch.setattr(shell.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(shell, "terminal_width", lambda: 60)
+    shell.show([("FINGERPRINT", "NAME", "AUDIENCE"), row, row])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "FINGERPRINT  3f9a1c",
+        "NAME         Contoso",
+        f"AUDIENCE     {'x' * 70}",
+        "",
+    ]
+    monkeypatch.setattr(shell, "terminal_width", lambda: 100)
+    shell.show([("FINGERPRINT", "NAME", "AUDIENCE"), row])
+    assert capsys.readouterr().out.splitlines()[1] == f"3f9a1c       Contoso  {'x' * 70}"
+
+
+def test_every_command_explains_itself(app: Flask) -> None:
+    """With a sentence, an example that names it, and what its exit codes say."""
+    commands = {" ".join(words): command for words, command in walk(group, ())}
+    assert {"token create", "sso show", "log prune", "check", "explain"} <= set(commands)
+    for words, command in commands.items():
+        assert command.help, words
         if hasattr(command, "commands"):
-            yield from walk(command)
+            continue
+        result = run(app, *words.split(), "--help")
+        assert result.exit_code == 0
+        example = result.stdout.partition("Example:")[2]
+        assert f"flask scim {words}" in example, words
+        assert "Exit codes:" in example, words
+        assert max(map(len, result.stdout.splitlines())) <= 80, words
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, (words, option.name)
+
+
+def walk(commands: Any, above: tuple[str, ...]) -> Any:
+    for name, command in commands.commands.items():
+        yield (*above, name), command
+        if hasattr(command, "commands"):
+            yield from walk(command, (*above, name))

@@ -71,7 +71,13 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic only in new 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the filters of the page, as a query of the log."""
 
-    @click.option("--what", type=click.Choice(list(ONLY)), default="everything", show_default=True)
+    @click.option(
+        "--what",
+        type=click.Choice(list(ONLY)),
+        default="everything",
+        show_default=True,
+        help="Which entries.",
+    )
     @click.option(
         "--user",
         "--about",
@@ -216,7 +222,7 @@ def _in_a_line(line: Line) -> str:
 @group.command(
     "show",
     example="flask scim log show 4711 --account contoso\n"
-    "flask scim log show 0193c1f0-0000-7000-8000-000000000000 --account contoso --json",
+    "flask scim log show 0193c1f0-0000-7000-8000-000000000000 --account contoso",
 )
 @click.argument("id")
 @json_option
