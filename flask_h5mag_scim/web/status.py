@@ -32,6 +32,8 @@ class Status:
     tone: str
     label: str
     why: str
+    #: What it is called in the catalogue.
+    name: str
 
 
 @dataclass(frozen=True)
@@ -167,4 +169,4 @@ def _many(what: str, n: int) -> str:
 
 
 def _told(tone: str, key: str, **values: Any) -> Status:
-    return Status(tone, say(f"status.{key}", **values), say(f"status.{key}.why", **values))
+    return Status(tone, say(f"status.{key}", **values), say(f"status.{key}.why", **values), key)

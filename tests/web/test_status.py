@@ -134,7 +134,10 @@ def test_five_failed_requests_in_a_day_want_attention(
     assert owner.open().pill.startswith("Connected")
     taken_again = {"userName": "taken@example.com", "externalId": "another"}
     entra.post("/Users", taken_again)
-    assert owner.open().pill.startswith("Attention 5 failed requests in 24 h.")
+    page = owner.open()
+    assert page.pill.startswith("Attention 5 failed requests in 24 h.")
+    (link,) = [a for a in page.all("a") if a.text == "See what each of them needs"]
+    assert "uniqueness" in owner.open(link["href"]).text
     with app.app_context():
         db.session.execute(sa.update(scim.LogEntry).values(at=now() - timedelta(hours=25)))
         db.session.commit()
