@@ -165,7 +165,7 @@ class Team(Model):
     __tablename__ = "team"
     __table_args__ = (
         sa.Index("uq_team_name", "account_id", sa.func.lower(sa.text("name")), unique=True),
-        sa.Index("ix_team_external_id", "account_id", "external_id"),
+        sa.Index("ix_team_external_id", "account_id", "external_id", "id"),
         sa.Index("ix_team_account", "account_id", "id"),
     )
 
