@@ -117,6 +117,19 @@ def test_what_is_installed_is_what_the_text_says() -> None:
     assert len(needed) == 6
 
 
+def test_templates_and_static_files_are_installed() -> None:
+    """Whatever stands beside the code is named in setup.cfg, also in a folder that is new."""
+    package = Path(flask_h5mag_scim.__file__).parent
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = setup["options.package_data"]["flask_h5mag_scim"].split()
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    beside = {
+        path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert beside - installed == set()
+
+
 def test_the_tables_are_the_ones_to_migrate() -> None:
     """README and CHANGES name the tables that a migration makes."""
     from example_app.models import db
