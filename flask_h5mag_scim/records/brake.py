@@ -2,7 +2,8 @@
 
 Whoever asks :func:`may_leave` holds the account's row of ``scim_account`` from then on, so that
 of two requests at once the second counts what the first did. A user's own row is locked before
-it, as everywhere in SCIM. Nothing here commits.
+it, as everywhere in SCIM; only a bulk request, which goes on to other users, can come to wait
+for one that waits for it, and then the database gives one of them up. Nothing here commits.
 """
 
 from __future__ import annotations

@@ -466,7 +466,8 @@ def test_a_busy_hour_is_not_read_through(app: Flask) -> None:
 
 @both_databases
 def test_one_by_one_and_in_bulk_at_once(app: Flask, entra: Entra) -> None:
-    """Whatever waits for whom: nobody fails, and no more leave than may."""
+    """No more leave than may, whatever waits for whom. Whoever the database gives up twice, as
+    a bulk request holds many rows, is asked to come again."""
     reconfigure(app, brake_users=6)
     ids = people(entra, 10)
     body = {
@@ -478,8 +479,10 @@ def test_one_by_one_and_in_bulk_at_once(app: Flask, entra: Entra) -> None:
     tasks: list[Any] = [lambda e: e.post("/Bulk", body)]
     tasks += [lambda e, i=id: e.patch(f"/Users/{i}", OFF) for id in reversed(ids[5:])]
     answers = at_once(entra, tasks)
-    assert answers[0].status_code == 200
-    assert {a.status_code for a in answers[1:]} <= {200, 403}
+    assert {a.status_code for a in answers} <= {200, 403, 503}
+    assert active(app) >= 4
+    again = entra.post("/Bulk", body)
+    assert again.status_code == 200
     assert active(app) == 4
 
 
