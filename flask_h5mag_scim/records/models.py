@@ -265,7 +265,11 @@ class UserLinkMixin:
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        return (sa.UniqueConstraint("account_id", "tenant_id", "oid"),)
+        return (
+            sa.UniqueConstraint("account_id", "tenant_id", "oid"),
+            # How many SCIM has written, and who came last.
+            sa.Index("ix_scim_user_provisioned", "account_id", "provisioned_at"),
+        )
 
 
 class BreakGlassMixin:

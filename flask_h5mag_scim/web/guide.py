@@ -46,7 +46,7 @@ def steps(
 ) -> tuple[Step, Step, Step, Step, Step]:
     """The five steps, as far as they have been taken.
 
-    :param reach: whose object ids are known, which shows how externalId is mapped.
+    :param reach: of the people who came last, which shows how externalId is mapped.
     :param in_force: the settings of single sign-on that serve.
     """
     has_come = facts.held.last_used_at is not None

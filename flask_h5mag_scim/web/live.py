@@ -20,9 +20,6 @@ from .frame import blueprint
 from .people import Reach
 from .status import Facts, Status, status
 
-#: Beyond so many people their object ids are counted for a visit only, and not every few seconds.
-MANY = 5000
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -36,25 +33,18 @@ class Standing:
     #: The settings of single sign-on in force, and those that wait for their test.
     in_force: IdentityProviderMixin | None
     pending: IdentityProviderMixin | None
-    #: For the directory of those that were saved last; ``None`` where nobody was counted.
-    reach: Reach | None
-    #: Empty where nobody was counted.
+    #: Of the people who came last, for the directory of those settings that were saved last.
+    reach: Reach
     steps: tuple[guide.Step, ...]
 
     @classmethod
     def of(
-        cls,
-        account: Any,
-        *,
-        draft: TokenMixin | None = None,
-        facts: Facts | None = None,
-        up_to: int | None = None,
+        cls, account: Any, *, draft: TokenMixin | None = None, facts: Facts | None = None
     ) -> Standing:
         """That of ``account`` now.
 
         :param draft: the token that was just made, where the caller has it.
         :param facts: of a moment ago, the same way.
-        :param up_to: how many people are few enough to look at all of them.
         """
         at = now()
         state = get_state()
@@ -64,10 +54,9 @@ class Standing:
         key = state.scim.account_key(account)
         in_force, pending = providers.load(state.session, state.scim.records, key)
         known = pending or in_force
-        reach = None
-        if up_to is None or facts.users <= up_to:
-            # Whose object ids are known does not depend on the directory.
-            reach = people.reach(account, "" if known is None else known.tenant_id)
+        # Whose object ids are known does not depend on the directory.
+        directory = "" if known is None else known.tenant_id
+        reach = people.reach(account, directory, newest=people.NEWEST)
         return cls(
             at=at,
             held=held,
@@ -77,7 +66,7 @@ class Standing:
             in_force=in_force,
             pending=pending,
             reach=reach,
-            steps=() if reach is None else guide.steps(facts, reach, in_force),
+            steps=guide.steps(facts, reach, in_force),
         )
 
     @property
@@ -94,7 +83,7 @@ def live() -> BaseResponse:
         # Not the host's login, which would say at the next visit that somebody must sign in.
         return make_response("", 401)
     account = forms.require_manager()
-    standing = Standing.of(account, up_to=MANY)
+    standing = Standing.of(account)
     parts = render_template("h5mag_scim/live.html", standing=standing, say=say_html)
     answer = make_response(parts)
     # The host's session may be one that ends when nothing is done for some time.

@@ -14,7 +14,7 @@ from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import federation, log, tokens
 from flask_h5mag_scim.records.models import now
-from flask_h5mag_scim.web import live
+from flask_h5mag_scim.web import people
 
 from ..conftest import Entra, both_databases, make_token
 from .test_pages import (
@@ -397,20 +397,31 @@ def test_the_page_costs_the_same_however_much_there_is(
     assert counted[0][1] <= 15
 
 
-def test_a_large_directory_is_not_counted_every_few_seconds(
+@both_databases
+def test_of_a_large_directory_those_who_came_last_are_looked_at(
     app: Flask, owner: Admin, entra: Entra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The guide's ticks stay as they were at the visit; the header goes on."""
+    """What is said of object ids is said of those who came last; it names how many. Everybody
+    is in the header's count."""
+    configure(app)
     for name in ("ada", "bob"):
         entra.user(name)
-    ticks = [f"h5s-step-{name}" for name in ("token", "request", "mapping", "user", "sso")]
-    fresh = Page(owner.client.get(f"{URL}/live"))
-    assert all(map(fresh.has, [*ticks, "h5s-steps-done"]))
-    monkeypatch.setattr(live, "MANY", 1)
-    fresh = Page(owner.client.get(f"{URL}/live"))
-    assert not any(map(fresh.has, [*ticks, "h5s-steps-done"]))
-    assert fresh.pill.endswith("2 users.")
-    assert all(map(owner.open().has, ticks))
+    entra.user("nick", externalId="nick")
+    monkeypatch.setattr(people, "NEWEST", 2)
+    for page in (owner.open(), Page(owner.client.get(f"{URL}/live"))):
+        assert page.id("h5s-step-mapping").text == "To do"
+        assert page.pill.endswith("3 users.")
+    text = owner.open().text
+    assert "Who may sign in (1 of the last 2 cannot yet)" in text
+    assert "1 of the last 2 users who were provisioned have an externalId" in text
+    assert "1 of the last 2 users who were provisioned have no Microsoft link yet." in text
+    for name in ("kim", "lee"):
+        entra.user(name)
+    for page in (owner.open(), Page(owner.client.get(f"{URL}/live"))):
+        assert page.id("h5s-step-mapping").text == "Done"
+    text = owner.open().text
+    assert "The last 2 users who were provisioned have an object ID as externalId." in text
+    assert "The last 2 users who were provisioned can be found at Microsoft." in text
 
 
 def test_the_live_address_is_the_managers_and_changes_nothing(app: Flask, owner: Admin) -> None:
