@@ -16,10 +16,12 @@ MASK = "•••"
 #: How long one value may be, and how many elements of a list are kept.
 MAX_LENGTH = 200
 MAX_ELEMENTS = 20
-#: How many members of an object are kept, and how many values of a body all in all: nobody
-#: reads more, and a body of megabytes costs no more than a page of it.
+#: How many members of an object are kept, and how many values all in all: nobody reads more,
+#: and a body of megabytes costs, and fills, no more than a page of it.
 MAX_MEMBERS = 100
 MAX_VALUES = 1000
+#: So many characters of a text or a name count as one value more.
+_AS_LONG_AS_A_VALUE = 20
 #: Of an expression, how many characters are looked at.
 MAX_EXPRESSION = 1000
 #: How deep a value is looked into, and how long a name is that is remembered.
@@ -72,11 +74,18 @@ def pairs(values: Mapping[str, Sequence[Any]], *, hide: bool) -> dict[str, list[
 
     :param hide: whether values are masked.
     """
+    walk = _Walk(hide=hide)
     return {
         # With "*", a name may be the client's own text.
-        _named(name).shown: [_Walk(hide=hide).of(value, _named(name)) for value in both]
+        _named(name).shown: [walk.of(value, _named(name)) for value in both]
         for name, both in islice(values.items(), MAX_MEMBERS)
     }
+
+
+def name(text: str) -> str:
+    """The name of an attribute, or its path, of the client's own making: "…" for what is
+    neither."""
+    return _named(text).shown
 
 
 def body(sent: Any, *, hide: bool, length: int = 4000) -> str:
@@ -126,8 +135,8 @@ def _is_open(part: str, before: str, after: str, is_filter: bool) -> bool:
 class _Name(NamedTuple):
     """The name of a member, or the path that stands for one, and what that says."""
 
-    #: As it is shown: a PATCH without a path has paths for names, and they may compare with
-    #: values.
+    #: As it is shown: a PATCH without a path has paths for names, which may compare with
+    #: values; and whoever likes to has people for names.
     shown: str
     lower: str
     is_secret: bool
@@ -144,7 +153,7 @@ def _known_name(name: str) -> _Name:
 
 
 def _seen(name: str) -> _Name:
-    shown = without_literals(name)[:MAX_LENGTH]
+    shown = expression(name)[:MAX_LENGTH]
     return _Name(shown, name.lower(), _SECRET.search(name) is not None)
 
 
@@ -173,10 +182,17 @@ class _Walk:
             case dict():
                 return self._of_members(value, depth)
             case list():
-                shown = [self.of(each, name, depth + 1) for each in value[:MAX_ELEMENTS]]
-                more = len(value) - len(shown)
-                return [*shown, f"… and {more} more"] if more else shown
+                return self._of_elements(value, name, depth)
         return self._of_number(value, name.lower)
+
+    def _of_elements(self, value: Sequence[Any], name: _Name, depth: int) -> list[Any]:
+        shown: list[Any] = []
+        for each in value[:MAX_ELEMENTS]:
+            if self._left < 0:
+                break
+            shown.append(self.of(each, name, depth + 1))
+        more = len(value) - len(shown)
+        return [*shown, f"… and {more} more"] if more else shown
 
     def _of_members(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
         members = [(_named(key), each) for key, each in islice(value.items(), MAX_MEMBERS)]
@@ -185,19 +201,27 @@ class _Walk:
             name.lower == "path" and isinstance(each, str) and _named(each).is_secret
             for name, each in members
         )
-        found = {
-            name.shown: MASK
-            if is_secret and name.lower == "value"
-            else self.of(each, name, depth + 1)
-            for name, each in members
-        }
-        if len(value) > MAX_MEMBERS:
-            found["…"] = f"{len(value) - MAX_MEMBERS} more"
+        found: dict[str, Any] = {}
+        seen = 0
+        for name, each in members:
+            if self._left < 0:
+                break
+            seen += 1
+            self._left -= len(name.shown) // _AS_LONG_AS_A_VALUE
+            is_hidden = is_secret and name.lower == "value"
+            found[name.shown] = MASK if is_hidden else self.of(each, name, depth + 1)
+        if len(value) > seen:
+            found["…"] = f"{len(value) - seen} more"
         return found
 
     def _of_text(self, text: str, name: str) -> str:
         if self._left < 0:
             return "…"
+        shown = self._shown(text, name)
+        self._left -= len(shown) // _AS_LONG_AS_A_VALUE
+        return shown
+
+    def _shown(self, text: str, name: str) -> str:
         if name in _EXPRESSIONS:
             if not self._hide and not _named(text).is_secret:
                 return text[:MAX_LENGTH]
@@ -215,9 +239,10 @@ class _Walk:
         return f"{whole[1][:1]}{MASK}@{whole[2]}" if whole else f"{text[0]}{MASK}"
 
     def _of_number(self, value: Any, name: str) -> Any:
-        if not self._hide or (name in _OPEN and _OPEN[name].fullmatch(str(value))):
-            return value
-        return MASK
+        if self._hide and not (name in _OPEN and _OPEN[name].fullmatch(str(value))):
+            return MASK
+        # JSON has numbers of thousands of digits.
+        return value if len(str(value)) <= MAX_LENGTH else "…"
 
 
 def _address(text: str) -> str:

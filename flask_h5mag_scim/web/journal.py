@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from .. import signals
 from ..config import LogValues
 from ..protocol import masks
-from ..protocol.errors import SCIMError, without_literals
+from ..protocol.errors import SCIMError
 from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
 from ..records import log, tokens
@@ -60,8 +60,8 @@ def record(exchange: Exchange, change: Change, status: int) -> None:
             resource_id=change.id,
             status=status,
             # With "*", a path may be the client's own text.
-            paths=[without_literals(path) for path in change.paths if is_change],
-            ignored=[without_literals(path) for path in change.ignored if is_change],
+            paths=[masks.name(path) for path in change.paths if is_change],
+            ignored=[masks.name(path) for path in change.ignored if is_change],
             request=facts,
             changes=_before_and_after(state, change) if is_change else None,
             body=_body(state, exchange.message) if is_change else None,

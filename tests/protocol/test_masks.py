@@ -79,6 +79,27 @@ def test_names_that_are_paths_lose_their_literals() -> None:
     assert masks.masked(sent)["Operations"][0]["value"] == {"emails[value eq …].type": "w•••"}
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("displayName", "displayName"),
+        ("$ref", "$ref"),
+        ("urn:a:b:2.0:User", "urn:a:b:2.0:User"),
+        ('emails[type eq "work"].value', 'emails[type eq "work"].value'),
+        ("emails[value eq ada@example.com].value", "emails[value eq …].value"),
+        ("emails[type eq 'ada'].value", "emails[type eq …].value"),
+        ("ada@example.com", "…"),
+        ("Ada Lovelace", "… …"),
+    ],
+)
+def test_a_name_that_is_no_attribute_s_is_not_shown(text: str, shown: str) -> None:
+    """Somebody may use people as names: in a body, of what is kept by "*", and of what is not
+    kept."""
+    assert masks.name(text) == shown
+    assert masks.masked({text: True}) == {shown: True}
+    assert masks.pairs({text: (None, True)}, hide=True) == {shown: [None, True]}
+
+
 @pytest.mark.parametrize("mask", [masks.masked, masks.bounded])
 @pytest.mark.parametrize(
     "sent",
@@ -122,6 +143,23 @@ def test_what_is_huge_is_cut_before_it_is_gone_through() -> None:
         wide = [wide] * 20
     assert json.dumps(masks.masked(wide)).count("a\\u2022") < masks.MAX_VALUES
     assert len(masks.body({"x" * 5000: ["b" * 5000] * 5000}, hide=False)) <= 4001
+
+
+@pytest.mark.parametrize("hide", [True, False])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{f"{'n' * 150}{number}": "" for number in range(50)} for _ in range(20)],
+        [[["x" * 200] * 20] * 20] * 20,
+        [[[10**4000] * 20] * 20] * 20,
+    ],
+    ids=["names", "texts", "numbers"],
+)
+def test_before_and_after_fill_no_table(hide: bool, value: Any) -> None:
+    """What one request says in megabytes takes kilobytes, however it is spread over attributes:
+    pages and files show many entries at once."""
+    found = masks.pairs({f"a{number}": (value, value) for number in range(100)}, hide=hide)
+    assert len(json.dumps(found, ensure_ascii=False)) < 300_000
 
 
 def test_pairs_are_before_and_after_by_name() -> None:
