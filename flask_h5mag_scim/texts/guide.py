@@ -23,7 +23,7 @@ TEXTS = {
     "guide.mapping": "Let externalId come from objectId",
     "guide.mapping.1": "Open Provisioning → Mappings (or Attribute mapping) → Provision Microsoft Entra ID Users.",
     "guide.mapping.2": "In the row of externalId, change the source from mailNickname to objectId: with it people can sign in through Microsoft.",
-    "guide.mapping.3": "Keep these rows. You may delete the others: this account keeps nothing in a field of its own for them. Press Save.",
+    "guide.mapping.3": "Keep the rows of this table, and press Save. H5mag makes no use of what other rows send: you may delete them.",
     "guide.user": "Send the first person",
     "guide.user.1": "Under Users and groups → Add user/group assign one person or a small group. Members of nested groups are not provisioned.",
     "guide.user.2": "Open Provisioning → Provision on demand, choose the person, and press Provision. They are here at once.",

@@ -8,7 +8,7 @@ TEXTS = {
     "status.licence": "No licence",
     "status.licence.why": "Microsoft Entra is refused, and this page can only be read.",
     "status.brake": "Brake engaged",
-    "status.brake.why": "Unusually many people were to be deactivated. Since {ago}, no more are: decide below.",
+    "status.brake.why": "Unusually many people were to be deactivated. The others are held back: decide below.",
     "status.paused": "Paused",
     "status.paused.why": "{who} paused provisioning {ago}. Resume it in the danger zone below.",
     "status.draft": "Token not saved",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -84,23 +83,6 @@ class Outcome:
         self.deactivated += other.deactivated
         self.kept += other.kept
         self.seen += other.seen
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the danger zone shows of an account."""
-
-    paused_at: datetime | None
-    paused_by: str
-
-
-def context(account: Any) -> Standing:
-    """What the danger zone shows of ``account``."""
-    state = get_state()
-    known = accounts.get(state.session, state.scim.records, state.scim.account_key(account))
-    if known is None:
-        return Standing(None, "")
-    return Standing(known.paused_at, known.paused_by or "")
 
 
 # -- what the routes do ------------------------------------------------------------------

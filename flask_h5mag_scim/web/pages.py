@@ -28,7 +28,6 @@ from . import (
     activity,
     brake,
     credentials,
-    danger,
     directory,
     forms,
     guide,
@@ -43,6 +42,7 @@ from . import (
     sso_settings,
     warnings,
 )
+from . import danger as danger  # for its routes, on the same blueprint
 from .frame import blueprint, check_writer, done_before, render, require_writer, to_page
 from .sso_settings import SSOForm
 from .status import Facts
@@ -412,7 +412,6 @@ def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseRespo
         app_roles=guide.app_roles(scim.user.roles.given) if scim.user.roles else "",
         activity=activity.recent(account),
         brake=brake.context(account),
-        danger=danger.context(account),
         shown=SHOWN,
     )
 

@@ -86,6 +86,12 @@ class Facts:
         return None if last is None or at - last < QUIET_AFTER else at - last
 
     @property
+    def was_connected(self) -> bool:
+        """Whether there is something to pause or to disconnect, or was."""
+        held = self.held
+        return bool(held.usable or held.former or self.users or self.paused_at)
+
+    @property
     def is_failing(self) -> bool:
         """Whether so many requests fail that somebody should look at them."""
         return self.failed >= FAILURES
@@ -128,7 +134,7 @@ def status(facts: Facts, at: datetime) -> Status:
         return _told("off", "licence")
     # Somebody waits for a decision, or has taken one: nothing else is true until it changes.
     if facts.braked_at is not None:
-        return _told("bad", "brake", ago=ago(at - facts.braked_at))
+        return _told("bad", "brake")
     if facts.paused_at is not None:
         return _told("warn", "paused", ago=ago(at - facts.paused_at), who=facts.paused_by)
     # Setting up: the next step, whatever else there is.

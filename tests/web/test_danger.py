@@ -253,6 +253,17 @@ def test_that_somebody_may_pause_costs_no_statement(
     assert len([s for s in seen if not s.startswith(("BEGIN", "PRAGMA"))]) == 1
 
 
+def test_the_danger_zone_comes_with_the_first_token(app: Flask, owner: Admin) -> None:
+    """On the first day there is nothing to pause and nothing to disconnect; later, when all of
+    it is revoked, what was provisioned can still be disconnected."""
+    assert not owner.open().has("h5s-danger")
+    made = owner.generate()
+    assert not made.has("h5s-danger"), "generated is not saved"
+    page = owner.save(made)
+    assert "open" not in page.id("h5s-danger")
+    assert page.id("h5s-danger").text.startswith("Danger zone")
+
+
 @both_databases
 def test_two_admins_who_pause_at_once_pause_once(app: Flask, owner: Admin) -> None:
     """The second is told so, and whoever came first is named; resuming is the same."""
@@ -264,7 +275,7 @@ def test_two_admins_who_pause_at_once_pause_once(app: Flask, owner: Admin) -> No
     assert "owner@acme.example paused it at" in page.id("h5s-danger").text
     done(other, "resume")
     assert "was not paused" in done(owner, "resume")
-    assert "open" not in owner.open().id("h5s-danger")
+    assert not owner.open().has("h5s-danger"), "nothing is connected"
     assert events(app) == [
         ("provisioning.paused", "owner@acme.example"),
         ("provisioning.resumed", "grace@acme.example"),
@@ -310,6 +321,7 @@ def test_without_a_licence_the_danger_zone_can_only_be_read(
     app: Flask, what: str, typed: dict[str, str]
 ) -> None:
     """Its buttons are disabled, the posts are 403, and nothing is logged."""
+    make_token(app, "umbrella")
     admin = Admin(app, "owner@umbrella.example")
     page = admin.open()
     assert all("disabled" in page.button(label) for label in ("Pause", "Disconnect…"))
