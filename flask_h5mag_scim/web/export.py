@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any
@@ -47,8 +48,9 @@ KEYS = (
     "body",
 )
 
-#: A cell that begins so is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: Where a spreadsheet would find a formula: a cell that begins like one, and, as many countries
+#: part cells by semicolons, what begins so behind one of those; or in a line of its own.
+_FORMULA = re.compile(r'(?:^|(?<=[;\t\r\n]))(?=["\s]{0,9}[=+\-@\uff0b\uff0d\uff1d\uff20])')
 
 Row = dict[str, Any]
 
@@ -111,4 +113,4 @@ def _cell(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    return _FORMULA.sub("'", value)

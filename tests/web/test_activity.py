@@ -493,6 +493,23 @@ def test_a_spreadsheet_takes_nothing_for_a_formula(app: Flask, owner: Admin) -> 
     assert len(rows) == 8
 
 
+def test_a_spreadsheet_of_another_country_takes_nothing_for_a_formula(
+    app: Flask, owner: Admin, entra: Entra
+) -> None:
+    """Dutch and German Excel part cells by semicolons: nothing behind one begins like a
+    formula, nor does a line, whoever chose the text."""
+    signs = "=+-@\N{FULLWIDTH EQUALS SIGN}"
+    reconfigure(app, log_values=LogValues.FULL)
+    entra.user(displayName="Ada;=HYPERLINK(A1)")
+    for sign in signs:
+        for before in (";", "; ", ';"', "\t", "\r\n"):
+            write(app, log.Event.WARNED, detail=f"Ada{before}{sign}HYPERLINK(A1)")
+    text = owner.client.get(f"{URL}/export.csv").data.decode("utf-8-sig")
+    cells = [cell.lstrip(' "') for cell in re.split(r"[;\t\r\n]", text)]
+    assert sum("HYPERLINK" in cell for cell in cells) >= 25
+    assert not [cell for cell in cells if cell.startswith(tuple(signs))]
+
+
 def test_an_empty_export_is_whole(app: Flask, owner: Admin) -> None:
     """No entries are an empty array, and a header line."""
     assert read_json(owner, only="groups") == []
