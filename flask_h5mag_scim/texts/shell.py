@@ -32,8 +32,8 @@ TEXTS: dict[str, str] = {
     "shell.log.who": "Who can fix it:",
     "shell.log.exported": "{n} entries",
     "shell.log.pruning": "Removing",
-    "shell.log.pruned": "Removed {n} entries from before {day}.",
-    "shell.log.would_prune": "About {n} entries are from before {day}. Nothing was removed.",
+    "shell.log.pruned": "Entries removed, from before {day}: {n}.",
+    "shell.log.would_prune": "Entries from before {day}: about {n}. Nothing was removed.",
     "shell.sso.mode": "Sign-in",
     "shell.sso.unlicensed": "off (this account has no licence)",
     "shell.sso.redirect_uri": "Redirect URI",
@@ -77,7 +77,7 @@ TEXTS: dict[str, str] = {
     "explain.range": "Reads a part of the index {index}.",
     "explain.account": "Reads the whole account: the index {index} finds only whose rows they are.",
     "explain.table": "Reads the whole table {table}, the rows of all accounts.",
-    "explain.cure_index": "Add to {model}:",
+    "explain.cure_index": "Add to the __table_args__ of {model}:",
     "explain.cure_order": "The database does not use the index {index}, because it needs the rows "
     "in the order of their keys. Let it end with the key, in {model}:",
     "explain.cure_hybrid": "    an index that begins with {account} and goes on with the SQL "
@@ -92,7 +92,7 @@ TEXTS: dict[str, str] = {
     "SQLite and PostgreSQL.",
     # check: what is the matter, and what to do
     "check.none": "Nothing has to be put right.",
-    "check.count": "{errors} errors, {warnings} warnings, {hints} hints.",
+    "check.count": "Errors: {errors}, warnings: {warnings}, hints: {hints}.",
     "check.severity_error": "ERROR",
     "check.severity_warning": "WARNING",
     "check.severity_hint": "HINT",
@@ -162,7 +162,7 @@ TEXTS: dict[str, str] = {
     "check.log_values": "H5MAG_SCIM_LOG_VALUES is 'full': the log keeps people's values whole, and "
     "whoever manages an account reads them.",
     "cure.log_values": "Set it to 'masked' when you are done looking.",
-    "cure.unique": "Add to {model}:\n    {index}",
+    "cure.unique": "Add to the __table_args__ of {model}:\n    {index}",
     "check.unique_unknown": "{path} of {model} is a hybrid property: only you know whether the "
     "database keeps its values unique within an account.",
     "cure.unique_unknown": "Make sure that a unique index begins with the account's column and "
@@ -232,12 +232,14 @@ TEXTS: dict[str, str] = {
     "cure.unique_case": "Let the index have it in lower case:\n    {index}",
     "check.unique_missing": "The model keeps {table}.{column} unique, but the database has no such "
     "index: two requests at once could create the same {path} twice.",
-    "cure.unique_missing": "Run the migration, or make one for\n    {index}",
+    "cure.unique_missing": "Run the migration. Where it leaves the index out, as Alembic's do "
+    "with lower() on SQLite, write it in by hand:\n    {index}",
     "check.not_found_by_index": "Looking for a {model} by {path} reads the whole account: when "
     "Microsoft Entra matches by it, every cycle does so for everybody.",
     "check.page_index": "A page of {model} sorts the whole account: no index begins with the "
     "account and the key.",
-    "cure.page_index": "Add to {model}:\n    sa.Index('ix_{table}_account', '{account}', '{id}')",
+    "cure.page_index": "Add to the __table_args__ of {model}:\n"
+    "    sa.Index('ix_{table}_account', '{account}', '{id}')",
     "check.membership_index": "No index of {table} begins with {column}: memberships are looked "
     "for in the whole table.",
     "cure.membership_index": "Add to {table}:\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -42,8 +42,10 @@ def findings(state: State) -> Iterator[Finding]:
         if any(each.severity is Severity.ERROR for each in missing):
             return  # the rest would only fail
         for resource in (state.scim.user, state.scim.group):
-            yield from _unique(state.session, resource)
-            yield from _found(state, resource)
+            unique = dict(_unique(state.session, resource))
+            yield from unique.values()
+            # The index that is missing there is the one that finds rows, too.
+            yield from _found(state, resource, besides=unique)
         yield from _memberships(state)
         yield from _references(state)
         yield from _foreign_keys(state.session, state.scim.user)
@@ -110,7 +112,8 @@ def _indexes(session: Session, table: sa.Table) -> Iterator[Finding]:
 # Names that are an account's own
 
 
-def _unique(session: Session, resource: Resource) -> Iterator[Finding]:
+def _unique(session: Session, resource: Resource) -> Iterator[tuple[str, Finding]]:
+    """What is wrong with the indexes of names, by SCIM path."""
     columns = sa.inspect(resource.model).columns
     account = catalog.normal(columns[resource.account].name)
     for path in _MATCHED[resource.name]:
@@ -128,7 +131,7 @@ def _unique(session: Session, resource: Resource) -> Iterator[Finding]:
             if index.is_unique
         }
         if unique & {frozenset([name]), frozenset([lowered])} and not column.primary_key:
-            yield finding(Severity.WARNING, "unique_everywhere", index=index, **said)
+            yield path, finding(Severity.WARNING, "unique_everywhere", index=index, **said)
         elif (
             path not in resource.unique
             or resource.unique_advice(path) is not None
@@ -136,20 +139,23 @@ def _unique(session: Session, resource: Resource) -> Iterator[Finding]:
         ):
             continue
         elif frozenset([account, name]) in unique:
-            yield finding(Severity.WARNING, "unique_case", index=index, **said)
+            yield path, finding(Severity.WARNING, "unique_case", index=index, **said)
         elif not any(name in parts or lowered in parts for parts in unique):
-            yield finding(Severity.ERROR, "unique_missing", index=index, **said)
+            yield path, finding(Severity.ERROR, "unique_missing", index=index, **said)
 
 
 # Whether rows are found
 
 
-def _found(state: State, resource: Resource) -> Iterator[Finding]:
+def _found(state: State, resource: Resource, besides: Container[str]) -> Iterator[Finding]:
+    """What is read as a whole, ``besides`` what is told already."""
     account_id = any_account(state)
     columns = sa.inspect(resource.model).columns
     for path in _MATCHED[resource.name]:
         entry = resource.map.find(path)
-        if entry is None or (path in resource.unique and resource.unique_advice(path)):
+        if entry is None or path in besides:
+            continue
+        if path in resource.unique and resource.unique_advice(path):
             continue
         found = _explained(state, resource, account_id, path)
         if found is not None and found.cure is not None:
