@@ -172,14 +172,14 @@ def _prepare(password: str) -> str:
         account.id,
         name="Demo",
         expires_at=now() + timedelta(days=90),
-        created_by="flask demo",
+        created_by=tokens.OPERATOR,
     )
     providers.configure(
         db.session(),
         scim.records,
         account.id,
         providers.Settings("demo", TENANT_ID),
-        by="flask demo",
+        by=tokens.OPERATOR,
     )
     db.session.commit()
     return text
