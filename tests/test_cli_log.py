@@ -216,7 +216,7 @@ def test_prune_removes_what_is_older_than_the_retention(app: Flask) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.endswith(": 3.\n")
     assert [row["actor"] for row in rows(app, "tail")] == ["n5", "n6"]
-    assert run(app, "prune").stderr.endswith(": 0.\n")
+    assert run(app, "prune").stderr == ""  # cron has nothing to mail
     assert run(app, "prune", "--older-than", "0").exit_code == 2
 
 

@@ -417,6 +417,8 @@ def log_prune(older_than: int | None, batch: int, dry_run: bool, as_json: bool) 
     if as_json:
         show_json({"before": before, "about": about, "removed": removed})
         return
+    if not removed and not dry_run and not sys.stderr.isatty():
+        return  # cron mails whatever is printed
     key = "shell.log.would_prune" if dry_run else "shell.log.pruned"
     number = about if dry_run else removed
     click.echo(say(key, n=f"{number:,}", day=f"{before:%Y-%m-%d %H:%M} UTC"), err=True)

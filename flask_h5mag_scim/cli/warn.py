@@ -60,7 +60,8 @@ def warn(account: str | None, as_json: bool) -> None:
     elif told:
         rows = [(one["account"], one["warning"], one["title"]) for one in told]
         show([(say("warn.account"), say("warn.kind"), say("warn.title")), *rows])
-    click.echo(say("warn.done", accounts=f"{looked_at:,}", told=len(told)), err=True)
+    if told or sys.stderr.isatty():  # cron mails whatever is printed
+        click.echo(say("warn.done", accounts=f"{looked_at:,}", told=len(told)), err=True)
     if failed:
         raise click.ClickException(say("warn.failed", n=failed))
 

@@ -383,7 +383,7 @@ def test_cron_warns_every_account(
     assert one["title"].startswith("The API Token test (")
     assert "Accounts looked at: 3. Warnings told: 1." in result.stderr
     result = run(app)
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert json.loads(run(app, "--json").stdout) == []
     assert [slug for slug, *_ in mails] == ["globex", "acme"]
 
