@@ -11,7 +11,7 @@ from ..records import links, locks
 from ..state import State
 from ..texts import say
 from ..web import danger
-from .shell import OPERATOR, Command, about_account, for_account, show
+from .shell import OPERATOR, Command, about_account, columns, for_account, show
 
 
 @click.command("pause", cls=Command, example="flask scim pause --account acme")
@@ -76,4 +76,4 @@ def disconnect(state: State, account: Any, account_id: Any, deactivate: bool, ye
     if outcome.kept:
         click.echo(say("kept", count=len(outcome.kept)), err=True)
         rows = [(kept.name, kept.reason) for kept in outcome.kept]
-        show([("USER NAME", "WHY"), *rows])
+        show([columns("user", "why"), *rows])

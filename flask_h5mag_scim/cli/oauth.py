@@ -11,17 +11,21 @@ from ..records import federation, log
 from ..records.log import Event
 from ..records.models import FederatedCredentialMixin, now
 from ..state import State
+from ..texts import say
+from .credentials import active, document
 from .shell import (
     OPERATOR,
     Group,
     about_account,
     cloud_option,
+    columns,
     directory,
     for_account,
     json_option,
     show,
     show_json,
     time_text,
+    wrong,
 )
 
 group = Group(
@@ -70,14 +74,11 @@ def oauth_trust(
     """
     tenant_id = directory(state, cloud, tenant)
     if not configuration.GUID.fullmatch(subject.lower()):
-        raise click.ClickException(
-            f"--subject {subject!r}: this is not an object id, 32 digits and letters in five "
-            "groups."
-        )
+        raise wrong("--subject", subject, say("shell.oauth.subject"))
     try:
         made_for = configuration.audience(audience or state.config.oidc_client_id or "")
     except ValueError as error:
-        raise click.ClickException(f"--audience: {error}") from error
+        raise wrong("--audience", audience or "", error) from error
     session, records = state.session, state.scim.records
     try:
         credential = federation.trust(
@@ -93,11 +94,11 @@ def oauth_trust(
         )
     except federation.FederationError as error:
         session.rollback()
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(say("shell.oauth.taken")) from error
     detail = f"{credential.called}: {cloud} {tenant_id}, {credential.subject}, {made_for}"
     log.record(session, records, account_id, Event.OAUTH_TRUSTED, actor=OPERATOR, detail=detail)
     session.commit()
-    click.echo(f"Trusted: {detail}.", err=True)
+    click.echo(say("shell.oauth.trusted", what=detail), err=True)
 
 
 @group.command("list", example="flask scim oauth list --account contoso")
@@ -110,10 +111,10 @@ def oauth_list(state: State, account: Any, account_id: Any, as_json: bool) -> No
         show_json([_document(credential) for credential in found])
         return
     if not found:
-        click.echo("This account trusts no workload identity.", err=True)
+        click.echo(say("shell.oauth.none"), err=True)
         return
     at = now()
-    rows = [("FINGERPRINT", "NAME", "STATE", "TENANT", "SUBJECT", "AUDIENCE", "LAST USED")]
+    rows = [columns("fingerprint", "name", "state", "tenant", "subject", "audience", "used")]
     rows += [
         (
             credential.fingerprint,
@@ -130,20 +131,13 @@ def oauth_list(state: State, account: Any, account_id: Any, as_json: bool) -> No
 
 
 def _document(credential: FederatedCredentialMixin) -> dict[str, Any]:
-    return {
-        "fingerprint": credential.fingerprint,
-        "name": credential.name,
-        "state": str(credential.state(now())),
-        "cloud": credential.cloud,
-        "tenant_id": credential.tenant_id,
-        "subject": credential.subject,
-        "audience": credential.audience,
-        "created_at": credential.created_at,
-        "created_by": credential.created_by,
-        "first_used_at": credential.first_used_at,
-        "last_used_at": credential.last_used_at,
-        "last_used_ip": credential.last_used_ip,
-    }
+    return document(
+        credential,
+        cloud=credential.cloud,
+        tenant_id=credential.tenant_id,
+        subject=credential.subject,
+        audience=credential.audience,
+    )
 
 
 @group.command("revoke", example="flask scim oauth revoke 3f9a1c --account contoso")
@@ -155,18 +149,12 @@ def oauth_revoke(state: State, account: Any, account_id: Any, fingerprint: str) 
     Access tokens that were issued for it stop working at once.
     """
     session, records = state.session, state.scim.records
-    found = [
-        credential
-        for credential in federation.active(session, records, account_id)
-        if credential.fingerprint == fingerprint.lower()
-    ]
-    if len(found) != 1:
-        raise click.ClickException(f"No trust in force has the fingerprint {fingerprint!r}.")
-    credential = found[0]
+    listed = federation.listed(session, records, account_id)
+    credential = active(listed, fingerprint, otherwise="shell.oauth.unknown")
     federation.revoke(credential)
     detail = credential.called
     log.record(
         session, records, account_id, Event.OAUTH_TRUST_REVOKED, actor=OPERATOR, detail=detail
     )
     session.commit()
-    click.echo(f"Revoked {detail}.", err=True)
+    click.echo(say("shell.revoked", name=detail), err=True)

@@ -90,7 +90,7 @@ def find_account(state: State, name: str) -> Any:
     """The account's row that an operator means."""
     found = state.scim.find_account(name)
     if found is None:
-        raise click.ClickException(f"There is no account {name!r}.")
+        raise click.ClickException(say("shell.no_account", name=name))
     return found
 
 
@@ -107,11 +107,16 @@ def directory(state: State, cloud: str, tenant: str) -> str:
     clouds = state.config.oidc_clouds
     if cloud not in clouds:
         known = ", ".join(sorted(clouds))
-        raise click.ClickException(f"There is no cloud {cloud!r}; known are {known}.")
+        raise click.ClickException(say("shell.no_cloud", name=cloud, known=known))
     try:
         return configuration.tenant_id(tenant)
     except ValueError as error:
-        raise click.ClickException(f"--tenant {tenant!r}: {error}") from error
+        raise wrong("--tenant", tenant, error) from error
+
+
+def wrong(option: str, value: str, problem: object) -> click.ClickException:
+    """What is wrong with the value of an option, in a sentence."""
+    return click.ClickException(say("shell.option", option=option, value=value, problem=problem))
 
 
 def show(rows: Sequence[tuple[str, ...]]) -> None:
@@ -182,9 +187,14 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
+def columns(*names: str) -> tuple[str, ...]:
+    """The heading of a table."""
+    return tuple(say(f"shell.column.{name}") for name in names)
+
+
 def time_text(value: datetime | None) -> str:
-    return "never" if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+    return say("shell.never") if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def day_text(value: datetime | None) -> str:
-    return "never" if value is None else value.strftime("%Y-%m-%d")
+    return say("shell.never") if value is None else value.strftime("%Y-%m-%d")

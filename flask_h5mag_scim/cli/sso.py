@@ -31,6 +31,7 @@ from .shell import (
     show_pairs,
     time_text,
     with_addresses,
+    wrong,
 )
 
 group = Group("sso", help="How the people of an account sign in.")
@@ -204,25 +205,19 @@ def sso_configure(
         detail += f", app registration {wanted.client_id}"
     log.record(session, records, account_id, Event.SSO_IN_FORCE, actor=OPERATOR, detail=detail)
     session.commit()
-    click.echo(f"In force: {detail}.", err=True)
+    click.echo(say("shell.sso.now", what=detail), err=True)
 
 
 def _require_break_glass(state: State, account: Any) -> None:
     """Stop where Microsoft would be the only way in."""
     if not state.scim.knows_second_factor:
-        raise click.ClickException(
-            "This application knows no second factor, which break-glass owners need: give "
-            "H5magSCIM(…, second_factor=…)."
-        )
+        raise click.ClickException(say("shell.sso.second_factor"))
     scim = state.scim
     if not any(
         owner.is_active and scim.user.is_active(owner) and scim.can_manage(owner, account)
         for owner in scim.break_glass_owners(account)
     ):
-        raise click.ClickException(
-            "Somebody must get in when Microsoft does not work: name a break-glass owner first, "
-            "an active owner or admin, with `flask scim sso break-glass add`."
-        )
+        raise click.ClickException(say("shell.sso.way_in"))
 
 
 @group.command("off", example="flask scim sso off --account contoso")
@@ -234,9 +229,9 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
     if providers.switch_off(session, records, account_id, by=OPERATOR):
         log.record(session, records, account_id, Event.SSO_OFF, actor=OPERATOR)
         session.commit()
-        click.echo("Single sign-on is off.", err=True)
+        click.echo(say("shell.sso.off"), err=True)
     else:
-        click.echo("Single sign-on was off already.", err=True)
+        click.echo(say("shell.sso.off_before"), err=True)
 
 
 @break_glass_group.command("list", example="flask scim sso break-glass list --account contoso")
@@ -264,7 +259,7 @@ def break_glass_add(state: State, account: Any, account_id: Any, username: str) 
     """Let USERNAME keep the password when the account requires Microsoft: an active owner or
     admin whom Microsoft Entra does not manage."""
     _name(state, account, [*_break_glass(state, account), username])
-    click.echo(f"Named {username}.", err=True)
+    click.echo(say("shell.sso.named", name=username), err=True)
 
 
 @break_glass_group.command(
@@ -278,9 +273,9 @@ def break_glass_remove(state: State, account: Any, account_id: Any, username: st
     known = _break_glass(state, account)
     left = [name for name in known if name.casefold() != username.casefold()]
     if left == known:
-        raise click.ClickException(f"{username!r} is no break-glass owner.")
+        raise click.ClickException(say("shell.sso.not_named", name=username))
     _name(state, account, left)
-    click.echo(f"Removed {username}.", err=True)
+    click.echo(say("shell.sso.removed", name=username), err=True)
 
 
 def _break_glass(state: State, account: Any) -> list[str]:
@@ -313,7 +308,7 @@ def sso_link(state: State, account: Any, account_id: Any, username: str, object_
         state.session.rollback()
         raise click.ClickException(str(error)) from error
     state.session.commit()
-    click.echo(f"Linked {username} to {object_id.lower()}.", err=True)
+    click.echo(say("shell.sso.linked", name=username, oid=object_id.lower()), err=True)
 
 
 @group.command("unlink", example="flask scim sso unlink ada@contoso.com --account contoso")
@@ -325,7 +320,7 @@ def sso_unlink(state: State, account: Any, account_id: Any, username: str) -> No
     """
     state.scim.unlink_user(_user(state, account_id, username), by=OPERATOR)
     state.session.commit()
-    click.echo(f"{username} is not linked to anybody.", err=True)
+    click.echo(say("shell.sso.unlinked", name=username), err=True)
 
 
 def _user(state: State, account_id: Any, username: str) -> Any:
@@ -333,7 +328,7 @@ def _user(state: State, account_id: Any, username: str) -> Any:
         state.session, account_id, "userName", username, limit=2, ignore_case=True
     )
     if len(found) != 1:
-        raise click.ClickException(f"No one user of this account is called {username!r}.")
+        raise click.ClickException(say("shell.sso.no_user", name=username))
     return found[0]
 
 
@@ -353,12 +348,10 @@ def sso_reencrypt() -> None:
     for account_id in done.changed:
         log.record(session, records, account_id, Event.SSO_REENCRYPTED, actor=OPERATOR)
     session.commit()
-    click.echo(f"Encrypted anew: {len(done.changed)}.", err=True)
+    click.echo(say("shell.sso.reencrypted", n=len(done.changed)), err=True)
     if done.lost:
         lost = ", ".join(map(str, done.lost))
-        raise click.ClickException(
-            f"No key decrypts the secret of these accounts, which have to enter it again: {lost}."
-        )
+        raise click.ClickException(say("shell.sso.lost", accounts=lost))
 
 
 def _registration(
@@ -375,18 +368,14 @@ def _registration(
     """
     if client_id is None:
         if typed or expires is not None:
-            raise click.ClickException("A secret belongs to a --client-id.")
+            raise click.ClickException(say("shell.sso.secret_alone"))
         if not state.config.has_registration:
-            raise click.ClickException(
-                "This application has no registration at Microsoft: set "
-                "H5MAG_SCIM_OIDC_CLIENT_ID and H5MAG_SCIM_OIDC_CLIENT_SECRET, or give the "
-                "account's own with --client-id."
-            )
+            raise click.ClickException(say("shell.sso.no_registration"))
         return {"client_id": None, "client_secret": None, "secret_expires_at": None}
     try:
         checked = configuration.client_id(client_id)
     except ValueError as error:
-        raise click.ClickException(f"--client-id {client_id!r}: {error}") from error
+        raise wrong("--client-id", client_id, error) from error
     rows = providers.load(state.session, state.scim.records, account_id)
     try:
         if typed:
@@ -397,9 +386,7 @@ def _registration(
     except (ValueError, vault.VaultError) as error:
         raise click.ClickException(f"--client-secret-file: {error}") from error
     if sealed is None:
-        raise click.ClickException(
-            "No secret is stored for this --client-id: give it with --client-secret-file."
-        )
+        raise click.ClickException(say("shell.sso.no_secret"))
     ends = None if expires is None else expires.replace(tzinfo=UTC)
     if ends is None:
         same = (row for row in rows if row is not None and row.client_secret == sealed)

@@ -10,13 +10,15 @@ import click
 from .. import signals
 from ..records import log, tokens
 from ..records.log import Event
-from ..records.models import TokenMixin, TokenState, now
+from ..records.models import TokenMixin, now
 from ..state import State, get_app
 from ..texts import say
+from .credentials import active, document
 from .shell import (
     OPERATOR,
     Group,
     about_account,
+    columns,
     day_text,
     for_account,
     json_option,
@@ -85,10 +87,10 @@ def token_list(state: State, account: Any, account_id: Any, as_json: bool) -> No
         show_json([_document(token) for token in found])
         return
     if not found:
-        click.echo("No token is saved for this account.", err=True)
+        click.echo(say("shell.token.none"), err=True)
         return
     at = now()
-    rows = [("FINGERPRINT", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED")]
+    rows = [columns("fingerprint", "name", "state", "created", "expires", "used")]
     rows += [
         (
             token.fingerprint,
@@ -104,17 +106,7 @@ def token_list(state: State, account: Any, account_id: Any, as_json: bool) -> No
 
 
 def _document(token: TokenMixin) -> dict[str, Any]:
-    return {
-        "fingerprint": token.fingerprint,
-        "name": token.name,
-        "state": str(token.state(now())),
-        "created_at": token.created_at,
-        "created_by": token.created_by,
-        "expires_at": token.expires_at,
-        "first_used_at": token.first_used_at,
-        "last_used_at": token.last_used_at,
-        "last_used_ip": token.last_used_ip,
-    }
+    return document(token, expires_at=token.expires_at)
 
 
 @group.command("revoke", example="flask scim token revoke 3f9a1c --account contoso")
@@ -123,19 +115,12 @@ def _document(token: TokenMixin) -> dict[str, Any]:
 def token_revoke(state: State, account: Any, account_id: Any, fingerprint: str) -> None:
     """Revoke the active token with this FINGERPRINT (6 characters; see "token list")."""
     session, records = state.session, state.scim.records
-    at = now()
-    found = [
-        token
-        for token in tokens.listed(session, records, account_id)
-        if token.fingerprint == fingerprint.lower() and token.state(at) is TokenState.ACTIVE
-    ]
-    if len(found) != 1:
-        raise click.ClickException(f"No active token has the fingerprint {fingerprint!r}.")
-    token = found[0]
+    listed = tokens.listed(session, records, account_id)
+    token = active(listed, fingerprint, otherwise="shell.token.unknown")
     tokens.revoke(token)
     log.record(
         session, records, account_id, Event.TOKEN_REVOKED, actor=OPERATOR, detail=token.called
     )
     session.commit()
     signals.tell(signals.token_revoked, get_app(), account=account, token=token)
-    click.echo(f"Revoked {token.called}.", err=True)
+    click.echo(say("shell.revoked", name=token.called), err=True)

@@ -16,7 +16,7 @@ from .models import CredentialKind, FederatedCredentialMixin, Records, now
 
 
 class FederationError(ValueError):
-    """A trust that cannot be. The message is a sentence for the operator."""
+    """This workload identity provisions an account already."""
 
 
 def trust(
@@ -49,10 +49,7 @@ def trust(
     try:
         session.flush()
     except sa.exc.IntegrityError as error:
-        raise FederationError(
-            "This workload identity is trusted already, by this account or another: it "
-            "provisions one account. Revoke that trust first."
-        ) from error
+        raise FederationError from error
     return credential
 
 

@@ -3,6 +3,30 @@
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    "shell.no_account": "There is no account {name!r}.",
+    "shell.no_cloud": "There is no cloud {name!r}; known are {known}.",
+    "shell.option": "{option} {value!r}: {problem}",
+    "shell.column.fingerprint": "FINGERPRINT",
+    "shell.column.name": "NAME",
+    "shell.column.state": "STATE",
+    "shell.column.created": "CREATED",
+    "shell.column.expires": "EXPIRES",
+    "shell.column.used": "LAST USED",
+    "shell.column.tenant": "TENANT",
+    "shell.column.subject": "SUBJECT",
+    "shell.column.audience": "AUDIENCE",
+    "shell.column.user": "USER NAME",
+    "shell.column.why": "WHY",
+    "shell.never": "never",
+    "shell.revoked": "Revoked {name}.",
+    "shell.token.none": "No token is saved for this account.",
+    "shell.token.unknown": "No active token has the fingerprint {fingerprint!r}.",
+    "shell.oauth.none": "This account trusts no workload identity.",
+    "shell.oauth.unknown": "No trust in force has the fingerprint {fingerprint!r}.",
+    "shell.oauth.subject": "this is not an object id, 32 digits and letters in five groups.",
+    "shell.oauth.taken": "This workload identity is trusted already, by this account or another: "
+    "it provisions one account. Revoke that trust first.",
+    "shell.oauth.trusted": "Trusted: {what}.",
     "shell.example": "Example",
     "shell.exit_codes": "Exit codes",
     "shell.exit_0": "It is done.",
@@ -34,6 +58,28 @@ TEXTS: dict[str, str] = {
     "shell.log.pruning": "Removing",
     "shell.log.pruned": "Entries removed, from before {day}: {n}.",
     "shell.log.would_prune": "Entries from before {day}: about {n}. Nothing was removed.",
+    "shell.sso.now": "In force: {what}.",
+    "shell.sso.second_factor": "This application knows no second factor, which break-glass owners "
+    "need: give H5magSCIM(…, second_factor=…).",
+    "shell.sso.way_in": "Somebody must get in when Microsoft does not work: name a break-glass "
+    "owner first, an active owner or admin, with `flask scim sso break-glass add`.",
+    "shell.sso.off": "Single sign-on is off.",
+    "shell.sso.off_before": "Single sign-on was off already.",
+    "shell.sso.named": "Named {name}.",
+    "shell.sso.removed": "Removed {name}.",
+    "shell.sso.not_named": "{name!r} is no break-glass owner.",
+    "shell.sso.linked": "Linked {name} to {oid}.",
+    "shell.sso.unlinked": "{name} is not linked to anybody.",
+    "shell.sso.no_user": "No one user of this account is called {name!r}.",
+    "shell.sso.reencrypted": "Encrypted anew: {n}.",
+    "shell.sso.lost": "No key decrypts the secret of these accounts, which have to enter it "
+    "again: {accounts}.",
+    "shell.sso.secret_alone": "A secret belongs to a --client-id.",
+    "shell.sso.no_registration": "This application has no registration at Microsoft: set "
+    "H5MAG_SCIM_OIDC_CLIENT_ID and H5MAG_SCIM_OIDC_CLIENT_SECRET, or give the account's own with "
+    "--client-id.",
+    "shell.sso.no_secret": "No secret is stored for this --client-id: give it with "
+    "--client-secret-file.",
     "shell.sso.mode": "Sign-in",
     "shell.sso.unlicensed": "off (this account has no licence)",
     "shell.sso.redirect_uri": "Redirect URI",
