@@ -207,6 +207,12 @@ def active(session: Session, records: Records, account_id: Any) -> list[TokenMix
     return [token for token in found if token.state(at) is TokenState.ACTIVE]
 
 
+def clean_name(text: str) -> str:
+    """What somebody calls a token, in one line that says nothing to a terminal or a mail."""
+    visible = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
+    return " ".join(visible.split())[:80]
+
+
 def activate(
     session: Session,
     records: Records,
@@ -217,7 +223,7 @@ def activate(
 ) -> None:
     """Make a draft the token that Entra can use.
 
-    :param name: what the admin calls it; up to 80 characters are kept.
+    :param name: what the admin calls it; kept as :func:`clean_name` has it.
     :param expires_at: aware; ``None`` for never.
     :raises TokenError: when it is no draft any more, is older than an hour, or two
         tokens are active already.
@@ -229,7 +235,7 @@ def activate(
         raise TokenError(TokenProblem.LATE)
     if len(active(session, records, token.account_id)) >= MAX_ACTIVE:
         raise TokenError(TokenProblem.FULL)
-    token.name = name[:80]
+    token.name = clean_name(name)
     token.activated_at = at
     token.expires_at = expires_at
     # A try before Save was refused; it is no use of this token.

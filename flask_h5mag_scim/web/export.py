@@ -52,6 +52,11 @@ KEYS = (
 #: part cells by semicolons, what begins so behind one of those; or in a line of its own.
 _FORMULA = re.compile(r'(?:^|(?<=[;\t\r\n]))(?=["\s]{0,9}[=+\-@\uff0b\uff0d\uff1d\uff20])')
 
+#: What a terminal would obey that shows a file; tabs and line breaks stay in their cells.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+#: The same in JSON, which has escaped the others.
+_UNESCAPED = re.compile(r"[\x7f-\x9f]")
+
 Row = dict[str, Any]
 
 
@@ -96,9 +101,15 @@ def as_json(found: Iterable[Row]) -> Iterator[str]:
     all of them could be read."""
     before = "[\n"
     for each in found:
-        yield before + json.dumps(each, ensure_ascii=False)
+        yield before + json_text(each)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def json_text(value: Any) -> str:
+    """A value of JSON as text that people can read and that a terminal obeys in nothing."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _taken(written: io.StringIO) -> str:
@@ -112,5 +123,5 @@ def _cell(value: Any) -> str:
     if value is None or value == [] or value == {}:
         return ""
     if not isinstance(value, str):
-        value = json.dumps(value, ensure_ascii=False)
-    return _FORMULA.sub("'", value)
+        value = json_text(value)
+    return _FORMULA.sub("'", _CONTROL.sub("\ufffd", value))

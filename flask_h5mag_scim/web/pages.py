@@ -301,8 +301,7 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     """Make the draft active. Says whether this request did it."""
     if token.activated_at is not None:  # the form was sent twice; it is saved
         return False
-    typed = "".join(c for c in request.form.get("name", "") if c.isprintable() or c.isspace())
-    name = " ".join(typed.split()) or say("name.default")
+    name = tokens.clean_name(request.form.get("name", "")) or say("name.default")
     choices = _lifetimes()
     wanted = request.form.get("expires", choices[0].value)
     lifetime = next((choice for choice in choices if choice.value == wanted), None)

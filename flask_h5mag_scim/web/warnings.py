@@ -245,10 +245,12 @@ def _record(state: State, key: Any, warning: Warning) -> None:
 
 
 def _mail(state: State, account: Any, warning: Warning) -> None:
-    """Hand a warning to the host's own mail; its failure is the host's to repair."""
+    """Hand a warning to the host's own mail; its failure is the host's to repair. The subject
+    is one line, whatever a token is called."""
+    subject = " ".join(warning.title.split())
     text = f"{warning.title}.\n\n{warning.text}\n\n{say('warning.page', url=page_url(state))}\n"
     try:
-        state.scim.mail_admins(account, warning.title, text)
+        state.scim.mail_admins(account, subject, text)
     except Exception:
         current_app.logger.exception("mail_admins failed for: %s", warning.title)
 
