@@ -77,7 +77,7 @@ TEXTS = {
     "draft.title": "The token {fingerprint} is not saved",
     "draft": "{who} generated it at {time}, and its text was shown once. If you have copied it, press Save before {until}. If not, generate again.",
     "draft.old": "{who} generated it at {time}. It was not saved within the hour, so it cannot be saved any more. Generate again.",
-    "draft.gone": "The token on your page no longer exists: it was discarded, or a newer one was generated. Nothing was saved. Generate again.",
+    "draft.gone": "The token on your page no longer exists: it was discarded, or a newer one was generated. Nothing was saved.",
     "token_problem.saved": "This token is saved already.",
     "token_problem.late": "This token was generated more than an hour ago and was never saved. Click Generate Token again.",
     "token_problem.full": "Two tokens are active already. Revoke the one that Microsoft Entra no longer uses, then save this one.",
