@@ -271,6 +271,8 @@ def _deactivate_some(
     keys = links.some_provisioned(session, records, key, limit=BATCH)
     outcome, left = Outcome(seen=len(keys)), []
     named = set(break_glass.named(session, records, key)) if keys else set()
+    keeps_values = state.config.log_values is not LogValues.NONE
+    changes = {"active": [True, False]} if keeps_values else None
     for user in resource.locked(session, key, keys) if keys else ():
         if not resource.is_active(user):
             continue
@@ -278,11 +280,13 @@ def _deactivate_some(
         done = Kept(name, unmoved) if unmoved else _deactivated(state, key, user, name)
         if isinstance(done, Kept):
             outcome.kept.append(done)
-            _log(state, key, user, log.Event.USER_KEPT, by, detail=done.reason)
+            people.note(key, user, log.Event.USER_KEPT, by=by, detail=done.reason)
         else:
             outcome.deactivated += 1
             left.append(user)
-            _log(state, key, user, log.Event.USER_DEACTIVATED, by, paths=done.paths)
+            people.note(
+                key, user, log.Event.USER_DEACTIVATED, by=by, paths=done.paths, changes=changes
+            )
     if left:
         gone = [resource.key(user) for user in left]
         # Who is restored must not find an old session alive.
@@ -314,20 +318,3 @@ def _deactivated(state: State, key: Any, user: Any, name: str) -> Change | Kept:
         raise  # the database itself: nothing of the batch is done
     except Exception as cause:
         return Kept(name, Why.FAILED, as_scim_error(cause).without_values())
-
-
-def _log(state: State, key: Any, user: Any, event: log.Event, by: str, **what: Any) -> None:
-    resource = state.scim.user
-    is_left = event is log.Event.USER_DEACTIVATED
-    keeps_values = state.config.log_values is not LogValues.NONE
-    log.record(
-        state.session,
-        state.scim.records,
-        key,
-        event,
-        actor=by,
-        resource_type=resource.name,
-        resource_id=resource.id(user),
-        changes={"active": [True, False]} if is_left and keeps_values else None,
-        **what,
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import make_response, render_template
+from flask import Response, make_response, render_template
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -84,12 +84,12 @@ def live() -> BaseResponse:
         return make_response("", 401)
     account = forms.require_manager()
     standing = Standing.of(account)
-    parts = render_template("h5mag_scim/live.html", standing=standing, say=say_html)
-    answer = make_response(parts)
-    # The host's session may be one that ends when nothing is done for some time.
-    answer.set_cookie = _set_no_cookie  # type: ignore[method-assign]
-    return answer
+    return _Quiet(render_template("h5mag_scim/live.html", standing=standing, say=say_html))
 
 
-def _set_no_cookie(*args: Any, **options: Any) -> None:
-    """Leave the browser's cookies as they are."""
+class _Quiet(Response):
+    """Leaves the browser's cookies as they are: the host's session may be one that ends when
+    nothing is done for some time."""
+
+    def set_cookie(self, *args: Any, **options: Any) -> None:
+        """Set none."""

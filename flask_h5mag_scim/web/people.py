@@ -257,7 +257,7 @@ def unlink(user: Any, *, by: str) -> None:
     detail = f"object id {known.oid}"
     links.unlink(session, scim.records, key, user_id)
     links.end_sessions(session, scim.records, key, user_id)
-    _log(key, user, log.Event.SSO_UNLINKED, detail, by=by)
+    note(key, user, log.Event.SSO_UNLINKED, by=by, detail=detail)
 
 
 def _store(key: Any, user: Any, tenant_id: str, oid: str, way: Way | None, *, by: str = "") -> None:
@@ -269,10 +269,15 @@ def _store(key: Any, user: Any, tenant_id: str, oid: str, way: Way | None, *, by
         links.unlink(session, scim.records, key, former)
     links.link(session, scim.records, key, user_id, tenant_id=tenant_id, oid=oid)
     detail = f"object id {oid}" + ("" if way is None else f", found by {way}")
-    _log(key, user, log.Event.SSO_LINKED, detail, by=by)
+    note(key, user, log.Event.SSO_LINKED, by=by, detail=detail)
 
 
-def _log(key: Any, user: Any, event: log.Event, detail: str, *, by: str) -> None:
+def note(key: Any, user: Any, event: log.Event, *, by: str = "", **what: Any) -> None:
+    """An entry about a user in the log of the account. Does not commit.
+
+    :param by: who did it.
+    :param what: what else the entry says; see :func:`.log.record`.
+    """
     state = get_state()
     resource = state.scim.user
     log.record(
@@ -283,7 +288,7 @@ def _log(key: Any, user: Any, event: log.Event, detail: str, *, by: str) -> None
         actor=by,
         resource_type=resource.name,
         resource_id=resource.id(user),
-        detail=detail,
+        **what,
     )
 
 

@@ -414,20 +414,12 @@ def _linkable(account: Any) -> Any:
 
 def _end_login(attempt: Attempt) -> ResponseReturnValue:
     state = get_state()
-    scim = state.scim
     try:
         account, person = _admit(attempt)
     except SignInError as refusal:
         return _refuse_login(attempt, refusal)
     user = person.user
-    log.record(
-        state.session,
-        scim.records,
-        scim.account_key(account),
-        log.Event.SSO_SIGNED_IN,
-        resource_type="User",
-        resource_id=str(scim.user.key(user)),
-    )
+    people.note(state.scim.account_key(account), user, log.Event.SSO_SIGNED_IN)
     state.session.commit()
     _sign_in(user, attempt)
     if person.is_new:

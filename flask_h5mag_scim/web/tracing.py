@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 
 from ..records import log
-from ..records.request_ids import new_id, time_of
-
-__all__ = ["correlation_id", "current", "follow", "new_id", "request_facts", "time_of"]
+from ..records.request_ids import new_id
 
 HEADER = "X-Request-Id"
 

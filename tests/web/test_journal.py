@@ -18,7 +18,7 @@ from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.protocol import masks
-from flask_h5mag_scim.records import log
+from flask_h5mag_scim.records import log, request_ids
 from flask_h5mag_scim.records.models import now
 from flask_h5mag_scim.web import tracing
 from flask_h5mag_scim.web.exchange import MAX_BODY
@@ -98,7 +98,7 @@ def test_answers_that_leave_no_entry_have_an_id_as_well(app: Flask, entra: Entra
     app.before_request_funcs[None].append(lambda: abort(418))
     answers.append(entra.get("/Users"))
     assert answers[-1].status_code == 418
-    assert all(tracing.time_of(answer.headers[HEADER]) for answer in answers)
+    assert all(request_ids.time_of(answer.headers[HEADER]) for answer in answers)
     assert len({answer.headers[HEADER] for answer in answers}) == len(answers)
 
 
@@ -112,14 +112,14 @@ def test_no_client_chooses_the_id(entra: Entra) -> None:
 def test_an_id_says_when_the_request_was_made() -> None:
     """So its entries are looked for in one minute of the log, and ids sort by time."""
     before = now() - timedelta(milliseconds=1)
-    ids = [tracing.new_id() for _ in range(100)]
-    times = [tracing.time_of(id) for id in ids]
+    ids = [request_ids.new_id() for _ in range(100)]
+    times = [request_ids.time_of(id) for id in ids]
     assert all(before <= at <= now() for at in times if at is not None)
     assert len(set(ids)) == 100
     assert {uuid.UUID(id).version for id in ids} == {7}
     assert {uuid.UUID(id).variant for id in ids} == {uuid.RFC_4122}
     assert [id[:13] for id in ids] == sorted(id[:13] for id in ids)
-    assert tracing.time_of(ids[0].upper()) == times[0]
+    assert request_ids.time_of(ids[0].upper()) == times[0]
     for wrong in (
         "",
         "x",
@@ -128,7 +128,7 @@ def test_an_id_says_when_the_request_was_made() -> None:
         "{" + ids[0] + "}",
         "f" * 8 + ids[0][8:],
     ):
-        assert tracing.time_of(wrong) is None
+        assert request_ids.time_of(wrong) is None
 
 
 @pytest.mark.parametrize(
