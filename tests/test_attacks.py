@@ -1,24 +1,29 @@
-"""What somebody tries who chose a text: to speak to a terminal, a mail or a file with it."""
+"""What somebody tries who chose a text: to speak to a terminal, a mail or a file with it. And
+who comes too late: to go on with what was revoked meanwhile."""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, db
+from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import now
-from flask_h5mag_scim.web import warnings
+from flask_h5mag_scim.web import bearer, danger, warnings
+from flask_h5mag_scim.web import bulk as bulk_view
 
-from .conftest import Entra
+from .conftest import Entra, both_databases
 from .web.test_activity import URL, write
+from .web.test_pages import URL as PAGE
 from .web.test_pages import Admin, _account, owner, reconfigure
 
 __all__ = ["owner"]  # the fixture
@@ -77,3 +82,79 @@ def test_a_file_gives_a_terminal_no_orders(
         assert not set(text) & set(ORDERS) - set("]0;owned[31m")
     if form == "json":
         assert [entry["detail"] for entry in json.loads(file)] == [f"two\nlines{ORDERS}", None]
+
+
+def bulk(*operations: dict[str, Any]) -> dict[str, Any]:
+    return {"Operations": list(operations)}
+
+
+NEW = {"userName": "late@example.com", "active": True}
+ON = {"op": "replace", "path": "active", "value": True}
+
+
+@both_databases
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "/Users/{id}", {"Operations": [ON]}),
+        ("PUT", "/Users/{id}", {"userName": "ada@example.com", "active": True}),
+        ("POST", "/Users", NEW),
+        ("POST", "/Bulk", bulk({"method": "POST", "path": "/Users", "bulkId": "x", "data": NEW})),
+    ],
+    ids=["patch", "put", "create", "bulk"],
+)
+def test_who_came_in_before_a_disconnection_provisions_nobody_after_it(
+    app: Flask,
+    owner: Admin,
+    entra: Entra,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: dict[str, Any],
+) -> None:
+    """A request that was let in, and waits while everybody is deactivated, brings nobody back."""
+    id = entra.user("ada")["id"]
+    page, admit, came, go = owner.open(f"{PAGE}/disconnect"), bearer.admit, Event(), Event()
+
+    def admit_and_wait(state: Any, caller: bearer.Caller) -> None:
+        admit(state, caller)
+        state.session.rollback()
+        came.set()
+        assert go.wait(60)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr(bearer, "admit", admit_and_wait)
+        late = pool.submit(
+            Entra(app.test_client(), entra.token).send, method, path.format(id=id), body
+        )
+        assert came.wait(60)
+        patched.setattr(bearer, "admit", admit)
+        answer = owner.press(page, "disconnect", people="deactivate")
+        assert answer.status_code == 303, answer.text
+        go.set()
+        assert late.result().status_code == 401
+    with app.app_context():
+        here = db.session.scalars(sa.select(User).filter_by(account_id=_account())).all()
+        assert [user.username for user in here if user.active] == ["owner@acme.example"]
+
+
+@both_databases
+def test_a_bulk_request_is_not_done_that_was_begun_before_a_pause(
+    app: Flask, owner: Admin, entra: Entra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take long, and whoever pauses means it as well: nothing of it is kept."""
+    read = bulk_view.read_bulk
+
+    def pause_and_read(*args: Any, **options: Any) -> Any:
+        with app.app_context():
+            account = db.session.get_one(Account, _account())
+            danger.pause(account, by="somebody")
+        return read(*args, **options)
+
+    monkeypatch.setattr(bulk_view, "read_bulk", pause_and_read)
+    operation = {"method": "POST", "path": "/Users", "bulkId": "x", "data": NEW}
+    answer = entra.post("/Bulk", bulk(operation))
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    with app.app_context():
+        assert not db.session.scalars(sa.select(User).filter_by(username=NEW["userName"])).all()

@@ -10,14 +10,29 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .models import Records, UserLinkMixin, now
+from .models import CredentialKind, Records, UserLinkMixin, now
+from .tokens import Verified
 from .upserts import Upsert
 
 
-def mark(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
-    """Remember that this account's SCIM has written this user. A second time is quiet."""
+def mark(
+    session: Session,
+    records: Records,
+    account_id: Any,
+    user_id: Any,
+    *,
+    by: Verified | None = None,
+) -> bool:
+    """Remember that this account's SCIM has written this user. A second time is quiet.
+
+    :param by: the credential with which it does.
+    :returns: whether that is still good. When it was revoked after the request had come in,
+        nobody may be provisioned with it any more.
+    """
     row = _row(account_id, user_id, provisioned_at=now())
-    _marking(records)(session, row)
+    marking = _marking(records, CredentialKind.TOKEN if by is None else by.kind)
+    is_good = marking(session, {**row, "scim_credential": None if by is None else by.id})
+    return by is None or bool(is_good)
 
 
 def end_sessions(session: Session, records: Records, account_id: Any, user_id: Any) -> None:
@@ -57,14 +72,19 @@ def end_sessions_of(
 _KEY = ("account_id", "user_id")
 
 
-@lru_cache(maxsize=8)
-def _marking(records: Records) -> Upsert:
+@lru_cache(maxsize=16)
+def _marking(records: Records, kind: CredentialKind) -> Upsert:
+    model = records.credentials[kind]
+    is_good = sa.select(model.revoked_at.is_(None)).where(
+        model.id == sa.bindparam("scim_credential", type_=model.id.type)
+    )
     return Upsert(
         records.UserLink,
         _KEY,
         lambda kept, sent: {
             "provisioned_at": sa.func.coalesce(kept.provisioned_at, sent.provisioned_at)
         },
+        returning=is_good.scalar_subquery(),
     )
 
 

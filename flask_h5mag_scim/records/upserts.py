@@ -18,7 +18,8 @@ class Upsert:
     :param key: the names of the columns by which a row is known.
     :param change: what becomes of a row that is there: takes its columns and what was sent,
         and gives new values by column.
-    :param returning: a column whose value in the row afterwards is returned.
+    :param returning: a column whose value in the row afterwards is returned; or a question of
+        another sort, with parameters that are sent with the row.
     """
 
     def __init__(
@@ -27,13 +28,13 @@ class Upsert:
         key: Sequence[str],
         change: Callable[[Any, Any], Mapping[str, Any]],
         *,
-        returning: str | None = None,
+        returning: str | sa.ColumnElement[Any] | None = None,
     ) -> None:
         self._table: Any = model.__table__
         self._bind: Any = {"clause": self._table}
         self._key = tuple(key)
         self._change = change
-        self._returning = returning
+        self._returning = self._table.c[returning] if isinstance(returning, str) else returning
 
     def __call__(self, session: Session, values: Mapping[str, Any]) -> Any:
         """Carry it out with the values of a whole row."""
@@ -41,7 +42,7 @@ class Upsert:
         if statement is None:
             return self._in_steps(session, values)
         found = session.execute(statement, dict(values), bind_arguments=self._bind)
-        return found.scalar_one() if self._returning else None
+        return found.scalar_one() if self._returning is not None else None
 
     @lru_cache(maxsize=8)  # noqa: B019, kept as long as its process
     def _statement(self, dialect: str) -> Any:
@@ -56,8 +57,8 @@ class Upsert:
             index_elements=list(self._key),
             set_=dict(self._change(self._table.c, insert.excluded)),
         )
-        if self._returning:
-            statement = statement.returning(self._table.c[self._returning])
+        if self._returning is not None:
+            statement = statement.returning(self._returning)
         return statement
 
     def _in_steps(self, session: Session, values: Mapping[str, Any]) -> Any:
@@ -66,8 +67,9 @@ class Upsert:
         update = sa.update(self._table).where(*mine).values(change)
         result: Any = session.execute(update, bind_arguments=self._bind)
         if not result.rowcount:
-            session.execute(sa.insert(self._table), dict(values), bind_arguments=self._bind)
-        if not self._returning:
+            row = {name: value for name, value in values.items() if name in self._table.c}
+            session.execute(sa.insert(self._table), row, bind_arguments=self._bind)
+        if self._returning is None:
             return None
-        found = sa.select(self._table.c[self._returning]).where(*mine)
-        return session.scalar(found, bind_arguments=self._bind)
+        found = sa.select(self._returning).select_from(self._table).where(*mine)
+        return session.scalar(found, dict(values), bind_arguments=self._bind)

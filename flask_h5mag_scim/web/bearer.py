@@ -98,13 +98,8 @@ def admit(state: State, caller: Caller) -> None:
             raise Unauthorized(f"This token is not saved yet: press Save in {PLACE}.")
         case _, TokenState.EXPIRED:
             raise Unauthorized(f"This token has expired. Generate and save a new one in {PLACE}.")
-        case CredentialKind.FEDERATED, TokenState.REVOKED:
-            raise Unauthorized(
-                "The trust in this workload identity was revoked. "
-                f"Ask {state.config.support_email}."
-            )
         case _, TokenState.REVOKED:
-            raise Unauthorized(f"This token was revoked. Generate and save a new one in {PLACE}.")
+            raise revoked(state, caller)
     if not state.scim.is_licensed(caller.account):
         raise Forbidden(
             "Provisioning needs an Enterprise licence, which this account does not have. "
@@ -115,3 +110,25 @@ def admit(state: State, caller: Caller) -> None:
             f"Provisioning is paused, and nothing was changed: {caller.token.paused_by} paused it "
             f"on {caller.token.paused_at:%Y-%m-%d at %H:%M} UTC. To go on, press Resume in {PLACE}."
         )
+
+
+def revoked(state: State, caller: Caller) -> Unauthorized:
+    """What a caller is told whose credential was revoked."""
+    if caller.token.kind is CredentialKind.FEDERATED:
+        return Unauthorized(
+            f"The trust in this workload identity was revoked. Ask {state.config.support_email}."
+        )
+    return Unauthorized(f"This token was revoked. Generate and save a new one in {PLACE}.")
+
+
+def readmit(state: State, caller: Caller) -> None:
+    """Ask once more whether a caller may come in, at the end of what took long: whoever
+    disconnects or pauses meanwhile means this as well.
+
+    :raises SCIMError: as :func:`admit` does.
+    """
+    token = caller.token
+    known = tokens.by_id(state.session, state.scim.records, token.kind, token.id)
+    if known is None:
+        raise revoked(state, caller)
+    admit(state, caller_of(state, known))

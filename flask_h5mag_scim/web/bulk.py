@@ -22,7 +22,7 @@ from ..protocol.bulk import (
 from ..protocol.errors import Conflict, MethodNotAllowed, NotFound, SCIMError
 from ..provisioning.resources import Change
 from ..records import locks
-from . import journal, verbs
+from . import bearer, journal, verbs
 from .exchange import MAX_OPERATIONS, Answer, Exchange, Message, View, locate
 from .failures import as_scim_error
 
@@ -46,6 +46,7 @@ def bulk(exchange: Exchange) -> Answer:
         if limit is not None and run.errors >= limit:
             break
         run.carry_out(numbers)
+    bearer.readmit(exchange.state, exchange.caller)
     done = [run.results[number] for number in sorted(run.results)]
     return Answer(200, {"schemas": [BULK_RESPONSE], "Operations": done}, changes=run.changes)
 

@@ -12,7 +12,7 @@ from ..provisioning.groups import GroupResource
 from ..provisioning.resources import Change
 from ..provisioning.users import UserResource
 from ..records import break_glass, links, locks, versions
-from . import brake, journal
+from . import bearer, brake, journal
 from .exchange import Answer, Exchange, View, presented, tag_of
 
 
@@ -134,7 +134,9 @@ def _written(exchange: Exchange, change: Change, status: int) -> Answer:
     revision = None
     if isinstance(resource, UserResource):
         if change.is_adopted or change.kind == "created":
-            links.mark(session, records, exchange.account_id, key)
+            by = exchange.caller.token
+            if not links.mark(session, records, exchange.account_id, key, by=by):
+                raise bearer.revoked(exchange.state, exchange.caller)
         if change.kind == "updated" and change.active is False:
             brake.check(exchange, change.id)
             # Who is restored must not find an old session alive.
