@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any, TextIO
 
 import click
@@ -17,12 +17,12 @@ from flask.cli import with_appcontext
 
 from ..records import locks
 from ..records import log as records
-from ..records.log import Event, Query
+from ..records.log import Query
 from ..records.models import LogEntryMixin, now
 from ..state import State, get_state
 from ..texts import say
 from ..web import explanations, export
-from ..web.activity import ONLY, Filters
+from ..web.activity import ONLY, Filters, begin_export
 from ..web.entries import Line, lines
 from ..web.lookup import narrowed
 from .shell import (
@@ -327,18 +327,9 @@ def log_export(
     state: State, account: Any, account_id: Any, filters: Filters, form: str, output: str
 ) -> None:
     """Write the log as a file, as the page does, newest first. The log says so."""
-    session, scim = state.session, state.scim
-    words = say("activity.told", form=form.upper(), what=filters.in_words())
-    # The entry about the export is none of it.
-    present = now()
-    until = min(filters.query.until or present, present)
-    records.record(
-        session, scim.records, account_id, Event.LOG_EXPORTED, actor=OPERATOR, detail=words
-    )
-    session.commit()
-    query = Query(**{**vars(filters.query), "until": until})
+    query = begin_export(account, filters, form, by=OPERATOR)
     write = export.as_csv if form == "csv" else export.as_json
-    found = export.rows(session, scim.records, account_id, query)
+    found = export.rows(state.session, state.scim.records, account_id, query)
     if output == "-":
         for piece in write(found):
             click.echo(piece, nl=False)
@@ -355,17 +346,19 @@ def log_export(
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
     """A file that is there when all of it is, and that only its owner reads."""
-    part = path.with_name(f"{path.name}.part")
+    part = None
     try:
-        with open(
-            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as file:
+        # A new one: what lies there already may be somebody else's, or lead elsewhere.
+        descriptor, name = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(name)
+        with open(descriptor, "w", encoding="utf-8") as file:
             yield file
         part.replace(path)
     except OSError as error:
         raise click.FileError(str(path), error.strerror) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 @group.command(

@@ -63,7 +63,6 @@ TEXTS = {
     "activity.request": "Request",
     "activity.request_id": "Request id",
     "activity.correlation_id": "Microsoft Entra’s id",
-    "activity.duration": "Duration",
     "activity.token": "Token",
     "activity.changes": "Before and after",
     "activity.attribute": "Attribute",

@@ -153,7 +153,6 @@ TEXTS = {
     "ago.now": "just now",
     "ago.minutes": "{n} min ago",
     "ago.hours": "{n} h ago",
-    "ago.day": "1 day ago",
     "ago.days": "{n} days ago",
     "in.today": "in less than a day",
     "in.day": "in 1 day",

@@ -154,13 +154,7 @@ def export_activity(form: str) -> BaseResponse:
     filters = Filters.sent(key)
     if not filters.finds:
         return _page(account, filters)
-    # The entry about the export is none of it.
-    present = now()
-    until = min(filters.query.until or present, present)
-    detail = say("activity.told", form=form.upper(), what=filters.in_words())
-    forms.log_event(account, log.Event.LOG_EXPORTED, detail=detail)
-    state.session.commit()
-    query = replace(filters.query, until=until)
+    query = begin_export(account, filters, form, by=forms.actor())
     of_log: Any = {"mapper": sa.inspect(scim.records.LogEntry)}
     bind = state.session.get_bind(**of_log)
 
@@ -175,10 +169,25 @@ def export_activity(form: str) -> BaseResponse:
             yield from export.as_csv(found)
 
     answer = Response(pieces(), mimetype="text/csv" if form == "csv" else "application/json")
-    name = f"h5mag-activity-{present:%Y-%m-%d}.{form}"
+    name = f"h5mag-activity-{now():%Y-%m-%d}.{form}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+def begin_export(account: Any, filters: Filters, form: str, *, by: str) -> log.Query:
+    """Write into the log that what the filters find leaves it, and commit. Says what finds it
+    from now on: not that entry.
+
+    :param by: who takes it.
+    """
+    state = get_state()
+    records, key = state.scim.records, state.scim.account_key(account)
+    present = now()
+    detail = say("activity.told", form=form.upper(), what=filters.in_words())
+    log.record(state.session, records, key, log.Event.LOG_EXPORTED, actor=by, detail=detail)
+    state.session.commit()
+    return replace(filters.query, until=min(filters.query.until or present, present))
 
 
 # -- what the pages show -----------------------------------------------------------------
