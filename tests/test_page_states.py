@@ -147,7 +147,8 @@ def check(page: Page, what: str) -> None:
             page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         for width, scheme in LOOKS:
             page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two words
+            # Colours that are on their way from one scheme to the other are neither.
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of two words
             folder = os.environ.get("TEST_SCREENSHOTS")
             if folder:
                 name = f"{what}-{'open' if unfolded else 'first'}-{width}-{scheme}.png"
