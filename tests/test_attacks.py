@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -82,6 +83,35 @@ def test_a_file_gives_a_terminal_no_orders(
         assert not set(text) & set(ORDERS) - set("]0;owned[31m")
     if form == "json":
         assert [entry["detail"] for entry in json.loads(file)] == [f"two\nlines{ORDERS}", None]
+
+
+@pytest.mark.parametrize("words", [["tail"], ["show", "{id}"]])
+def test_json_in_the_shell_gives_a_terminal_no_orders(
+    app: Flask, entra: Entra, words: list[str]
+) -> None:
+    """It is JSON with everything in it all the same."""
+    id = write(app, log.Event.WARNED, detail=f"Ada{ORDERS}")
+    wanted = [word.format(id=id) for word in words]
+    text = shell(app, "log", *wanted, "--account", "acme", "--json")
+    assert not set(text) & set(ORDERS) - set("]0;owned[31m")
+    found = json.loads(text)
+    assert (found if isinstance(found, dict) else found[0])["detail"] == f"Ada{ORDERS}"
+
+
+def test_an_export_is_written_into_nobody_else_s_file(
+    app: Flask, entra: Entra, tmp_path: Path
+) -> None:
+    """In a folder that others write to as well, what they have put there is neither filled nor
+    followed."""
+    entra.user()
+    mine, theirs = tmp_path / "log.csv", tmp_path / "theirs"
+    theirs.write_text("theirs")
+    (tmp_path / "log.csv.part").symlink_to(theirs)
+    shell(app, "log", "export", "--account", "acme", "--output", str(mine))
+    assert theirs.read_text() == "theirs"
+    assert "user.created" in mine.read_text()
+    assert mine.stat().st_mode & 0o777 == 0o600
+    assert len(list(tmp_path.glob("log.csv*"))) == 2
 
 
 def bulk(*operations: dict[str, Any]) -> dict[str, Any]:

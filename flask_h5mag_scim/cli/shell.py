@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from ..records import locks
 from ..records.tokens import OPERATOR as OPERATOR
 from ..state import State, get_app, get_state
 from ..texts import say
+from ..web.export import json_text
 
 
 class Command(click.Command):
@@ -145,12 +145,12 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 
 def show_json(value: Any) -> None:
     """One JSON document on standard output: a list as an array, however long."""
-    click.echo(json.dumps(value, default=_as_json, ensure_ascii=False, indent=2))
+    click.echo(json_text(value, default=_as_json, indent=2))
 
 
 def show_json_line(value: Any) -> None:
     """One object of a stream, in a line of its own."""
-    click.echo(json.dumps(value, default=_as_json, ensure_ascii=False))
+    click.echo(json_text(value, default=_as_json))
 
 
 def _as_json(value: Any) -> str:

@@ -106,9 +106,12 @@ def as_json(found: Iterable[Row]) -> Iterator[str]:
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def json_text(value: Any) -> str:
-    """A value of JSON as text that people can read and that a terminal obeys in nothing."""
-    text = json.dumps(value, ensure_ascii=False)
+def json_text(value: Any, **options: Any) -> str:
+    """A value of JSON as text that people can read and that a terminal obeys in nothing.
+
+    :param options: those of :func:`json.dumps`.
+    """
+    text = json.dumps(value, ensure_ascii=False, **options)
     return _UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
