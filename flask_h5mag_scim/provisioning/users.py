@@ -44,6 +44,16 @@ TUTORIAL = (
 MANAGER = f"{ENTERPRISE_USER}:manager.value"
 
 
+class LastOwner(Forbidden):
+    """Without this User the account would have no active owner."""
+
+    default_detail = (
+        "This is the last active owner of the account, whom provisioning neither gives another "
+        "role nor deactivates nor deletes. Make somebody else an owner in the application first, "
+        "or take this person out of the scope of provisioning."
+    )
+
+
 class UserResource(Resource):
     """How SCIM users live in a model of the host's. See :class:`Resource`.
 
@@ -190,11 +200,7 @@ class UserResource(Resource):
         # then sees what the first one did.
         self.lock_account(session, account_id)
         if not self._other_owners(session, account_id, obj):
-            raise Forbidden(
-                "This is the last active owner of the account, whom provisioning neither gives "
-                "another role nor deactivates nor deletes. Make somebody else an owner in the "
-                "application first, or take this person out of the scope of provisioning."
-            )
+            raise LastOwner
 
     def locked(self, session: Session, account_id: Any, keys: Sequence[Any]) -> list[Any]:
         """The account's users with these keys as entities, in the order of their keys, whom
@@ -216,8 +222,8 @@ class UserResource(Resource):
     def deactivate(self, session: Session, account_id: Any, obj: Any) -> Change:
         """Deactivate a user who is locked, as SCIM does.
 
-        :raises Forbidden: when the application protects them, or they are the account's last
-            active owner.
+        :raises Forbidden: when the application protects them; :class:`LastOwner` when they are
+            the account's last active owner.
         """
         before = self.map.document(obj)
         return self._update(session, account_id, obj, before, {**before, "active": False})

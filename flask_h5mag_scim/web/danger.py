@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from .. import signals
 from ..config import LogValues
-from ..protocol.errors import Forbidden
 from ..provisioning.resources import Change
+from ..provisioning.users import LastOwner
 from ..records import accounts, break_glass, federation, links, locks, log, providers, tokens
 from ..records.models import Mode
 from ..state import State, get_app, get_state
@@ -312,7 +312,7 @@ def _deactivated(state: State, key: Any, user: Any, name: str) -> Change | Kept:
     try:
         with state.session.begin_nested():
             return state.scim.user.deactivate(state.session, key, user)
-    except Forbidden:
+    except LastOwner:
         return Kept(name, Why.LAST_OWNER)
     except sa.exc.OperationalError:
         raise  # the database itself: nothing of the batch is done
