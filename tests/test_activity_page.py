@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -96,6 +97,22 @@ def test_a_failure_is_found_understood_and_taken_along(
     assert re.fullmatch(r"h5mag-activity-\d{4}-\d\d-\d\d\.json", taken.value.suggested_filename)
     rows = json.loads(taken.value.path().read_text("utf-8"))
     assert [row["event"] for row in rows] == ["user.deactivated", "user.created"]
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="CSV").click()
+    assert re.fullmatch(r"h5mag-activity-\d{4}-\d\d-\d\d\.csv", taken.value.suggested_filename)
+    with taken.value.path().open(encoding="utf-8-sig", newline="") as file:
+        dialect = csv.Sniffer().sniff(file.readline())
+        file.seek(0)
+        lines = list(csv.DictReader(file, dialect=dialect))
+    assert [line["event"] for line in lines] == ["user.deactivated", "user.created"]
+
+    page.get_by_label("User, group, request or token").fill("grace@example.com")
+    page.keyboard.press("Enter")
+    page.get_by_text(
+        "Nobody and nothing in this account is called “grace@example.com” now."
+    ).wait_for()
+    page.get_by_role("link", name="Show everything").click()
+    page.get_by_text("Deactivated Ada Lovelace").wait_for()
 
 
 @pytest.mark.parametrize("width", [320, 1280])

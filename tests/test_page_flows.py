@@ -660,12 +660,7 @@ def test_disconnect_and_people_are_deactivated(site: Site, scripts: bool) -> Non
     def prepare(customer: Customer) -> None:
         entra = customer.entra()
         customer.people(entra, 2)
-        found = entra.ask(filter=f'userName eq "{customer.owner}"')["Resources"]
-        body = {"userName": customer.owner, "externalId": str(uuid.uuid4()), "active": True}
-        if found:
-            assert entra.put(f"/Users/{found[0]['id']}", body).status_code == 200
-        else:
-            assert entra.post("/Users", body).status_code < 300
+        customer.bring_owner(entra)
 
     customer = site.customer(prepare)
     page = site.window(customer, scripts=scripts)

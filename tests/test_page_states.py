@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from example_app.models import Account, db
+from example_app.provisioning import scim
 from flask_h5mag_scim.records.models import Mode, now
 from flask_h5mag_scim.web.sessions import MICROSOFT
 
 from .customers import Customer, Site, no_faults, site
+from .issuer import Issuer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -196,3 +200,154 @@ def test_the_first_screen_is_calm(site: Site) -> None:
     assert page.locator("details[open]").count() == 0
     visible = [b.inner_text() for b in page.get_by_role("button").all() if b.is_visible()]
     assert [text for text in visible if text] == ["Sign out", "Generate Token", "Save"]
+
+
+# -- the pages beside it -----------------------------------------------------------------
+
+
+def _busy(customer: Customer) -> None:
+    """Somebody came, was refused, changed and left; two tokens; a request that no token opened."""
+    entra = customer.entra()
+    ada = entra.user("ada", displayName="Ada Lovelace", title="Countess")
+    entra.post("/Users", {"userName": "ada@example.com", "externalId": "x"})
+    entra.patch(
+        f"/Users/{ada['id']}",
+        {"op": "replace", "path": "title", "value": "Mathematician"},
+        {"op": "replace", "path": "active", "value": "False"},
+    )
+    entra.group("Editors", members=[{"value": ada["id"]}])
+    for number in range(30):
+        entra.patch(
+            f"/Users/{ada['id']}", {"op": "replace", "path": "title", "value": f"T{number}"}
+        )
+
+
+def _one_token(customer: Customer) -> None:
+    customer.token()
+
+
+def _two_tokens(customer: Customer) -> None:
+    customer.token("Old token", hours_old=5)
+    customer.token("New token")
+
+
+def _stays_active(customer: Customer) -> None:
+    """Of those whom Microsoft Entra brought, one is the owner who will disconnect."""
+    entra = customer.entra()
+    customer.people(entra, 2)
+    customer.bring_owner(entra)
+
+
+def _to_test(customer: Customer) -> None:
+    customer.single_sign_on(Mode.REDIRECT, tested=False, cloud="stand-in")
+
+
+def _requires_after_test(customer: Customer) -> None:
+    scim.name_break_glass(db.session.get(Account, customer.id), [customer.owner], by="test")
+    customer.single_sign_on(Mode.REQUIRE, tested=False, cloud="stand-in")
+
+
+def _press(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("button", name=name, exact=True).first.click()
+
+
+def _go(path: str) -> Callable[[Page, Issuer], None]:
+    def go(page: Page, microsoft: Issuer) -> None:
+        page.goto(page.url + path)
+
+    return go
+
+
+def _ask_revoke(page: Page, microsoft: Issuer) -> None:
+    page.get_by_role("link", name="Revoke").first.click()
+
+
+def _revoke_wrongly(page: Page, microsoft: Issuer) -> None:
+    _ask_revoke(page, microsoft)
+    page.get_by_label("Type the fingerprint").fill("abcdef")
+    _press(page, "Revoke token")
+
+
+def _generate(page: Page, microsoft: Issuer) -> None:
+    _press(page, "Generate Token")
+
+
+def _make_mistakes(page: Page, microsoft: Issuer) -> None:
+    _generate(page, microsoft)
+    page.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    page.get_by_label("Directory (tenant) ID").fill("common")
+    page.get_by_text("Use our own app registration").click()
+    page.get_by_label("Client secret").fill(str(uuid.uuid4()))
+    page.get_by_label("Expires", exact=True).select_option("Never (not advised)")
+    _press(page, "Save")
+
+
+def _disconnect(page: Page, microsoft: Issuer) -> None:
+    page.goto(page.url + "/disconnect")
+    page.get_by_label("They are deactivated").check()
+    _press(page, "Disconnect")
+
+
+def _test(page: Page, microsoft: Issuer) -> None:
+    microsoft.claims = {"oid": "0f0f0f0f-aaaa-4bbb-8ccc-d0d0d0d0d0d0"}
+    page.locator("#h5s-test").evaluate("form => { form.target = '_self' }")
+    _press(page, "Test sign-in")
+
+
+def _fail_test(page: Page, microsoft: Issuer) -> None:
+    microsoft.denial = {"error": "access_denied", "error_description": "AADSTS50105: no role."}
+    try:
+        _test(page, microsoft)
+        page.get_by_role("heading", name="Test sign-in failed").wait_for()
+    finally:
+        microsoft.denial = None
+
+
+def _link(page: Page, microsoft: Issuer) -> None:
+    _test(page, microsoft)
+    _press(page, "Link my account")
+
+
+def _sign_out(page: Page, microsoft: Issuer) -> None:
+    _press(page, "Sign out")
+
+
+#: A state, what is done in it, and words that only the page has to which it leads.
+PAGES: dict[str, tuple[Callable[[Customer], None], Callable[[Page, Issuer], None], str]] = {
+    "activity": (_busy, _go("/activity"), "Older"),
+    "activity-errors": (_busy, _go("/activity?only=errors"), "Refused to create a user"),
+    "activity-nothing": (_busy, _go("/activity?about=nobody"), "is called “nobody” now"),
+    "activity-mistake": (
+        _busy,
+        _go("/activity?since=2027-01-02&until=2027-01-01"),
+        "before the first",
+    ),
+    "activity-empty": (_nothing, _go("/activity"), "Nothing has happened yet."),
+    "generated": (_one_token, _generate, "Shown only once."),
+    "mistakes": (_nothing, _make_mistakes, "The single sign-on settings are not saved"),
+    "revoke-only": (_one_token, _ask_revoke, "This is the only token in use."),
+    "revoke-wrong": (_one_token, _revoke_wrongly, "This is not the fingerprint"),
+    "revoke-one-of-two": (_two_tokens, _ask_revoke, "The other active token goes on"),
+    "disconnect": (_stays_active, _go("/disconnect"), "Disconnect Microsoft Entra?"),
+    "disconnect-required": (_required, _go("/disconnect"), "requires Microsoft"),
+    "disconnected": (_stays_active, _disconnect, "Still active: 1"),
+    "test-nobody": (_to_test, _test, "Is this you?"),
+    "test-linked": (_to_test, _link, "is linked"),
+    "test-not-yet": (_requires_after_test, _test, "Even so, these settings are not in force"),
+    "test-failed": (_to_test, _fail_test, "Test sign-in failed"),
+    "sign-in-refused": (_nothing, _go("/../../sso/nowhere/login"), ""),
+    "signed-out": (_connected, _sign_out, "You are signed out"),
+}
+
+
+@pytest.mark.parametrize("way", PAGES)
+def test_each_page_beside_it_is_for_everybody(site: Site, way: str) -> None:
+    """What is asked before and said after: the words are there, axe finds nothing serious, and
+    nothing is cut off on a phone."""
+    prepare, lead, words = PAGES[way]
+    stamp = {"method": MICROSOFT} if prepare in (_required, _connected) else {}
+    page = site.window(site.customer(prepare), **stamp)
+    lead(page, site.microsoft)
+    page.get_by_text(re.compile(re.escape(words))).first.wait_for()
+    check(page, f"page-{way}")
