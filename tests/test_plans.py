@@ -12,7 +12,7 @@ from flask import Flask
 
 from example_app.models import Account, db
 from example_app.provisioning import scim
-from flask_h5mag_scim.records import log, request_ids
+from flask_h5mag_scim.records import failures, log, request_ids
 from flask_h5mag_scim.records.models import LogKind
 
 from .conftest import Entra, both_databases
@@ -67,8 +67,8 @@ QUESTIONS: list[tuple[str, Callable[[Any], Any]]] = [
     ("at", _page(request_id=request_ids.new_id())),
     (
         "kind",
-        lambda account: log.count(
-            db.session, scim.records, account, LogKind.ERROR, since=START, up_to=100
+        lambda account: failures.count(
+            db.session, scim.records, account, since=START, saved={"0000aa": START}
         ),
     ),
     ("kind", lambda account: log.ignored(db.session, scim.records, account, changes=20)),

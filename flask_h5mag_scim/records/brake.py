@@ -72,11 +72,6 @@ class Standing:
         """Whether everything passes, because an admin said so."""
         return self.released_until is not None and at < self.released_until
 
-    @property
-    def released_at(self) -> datetime | None:
-        """When it was released last."""
-        return None if self.released_until is None else self.released_until - RELEASE
-
 
 def standing(session: Session, records: Records, account_id: Any) -> Standing:
     """How the brake of an account stands now."""

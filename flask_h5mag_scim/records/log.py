@@ -258,20 +258,6 @@ def recent(
     return page(session, records, account_id, limit=limit).entries
 
 
-def count(
-    session: Session,
-    records: Records,
-    account_id: Any,
-    kind: LogKind,
-    *,
-    since: datetime,
-    up_to: int = 1000,
-) -> int:
-    """How many entries of a kind there are since a time; no more than ``up_to`` are counted."""
-    found = _found(records, account_id, Query(kinds=(kind,), since=since), None, None, up_to)
-    return session.scalar(sa.select(sa.func.count()).select_from(found)) or 0
-
-
 def _found(
     records: Records,
     account_id: Any,
@@ -365,7 +351,7 @@ def ignored(
     times: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str], datetime] = {}
     for resource_type, paths, at in rows:
-        for path in paths or ():
+        for path in (paths or ())[:MAX_NAMES]:  # what follows counts the rest
             times[resource_type or "", path] += 1
             last.setdefault((resource_type or "", path), at)
     return [Ignored(*key, times=n, last_at=last[key]) for key, n in times.most_common()]

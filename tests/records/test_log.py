@@ -217,20 +217,6 @@ def test_a_request_is_found_by_its_id(app: Flask) -> None:
 
 
 @both_databases
-def test_counting_ends_at_its_bound(acme: Any) -> None:
-    """Nobody reads whether it was a thousand or ten thousand."""
-
-    def count(kind: LogKind, hour: int, **options: int) -> int:
-        since = START + timedelta(hours=hour)
-        return log.count(db.session, scim.records, acme, kind, since=since, **options)
-
-    assert count(LogKind.ERROR, 0) == 15
-    assert count(LogKind.ERROR, 0, up_to=4) == 4
-    assert count(LogKind.ERROR, 5) == len([n for n in range(50, 60) if n % 4 == 1])
-    assert count(LogKind.ERROR, 6) == count(LogKind.SETTING, 0) == 0
-
-
-@both_databases
 def test_ignored_attributes_are_told_by_how_often(acme: Any) -> None:
     """Of the last changes of users and groups; what was refused is none."""
     ignored = log.ignored(db.session, scim.records, acme)
@@ -239,6 +225,14 @@ def test_ignored_attributes_are_told_by_how_often(acme: Any) -> None:
     assert {one.last_at for one in ignored} == {START + timedelta(hours=5)}
     told = [(one.path, one.times) for one in log.ignored(db.session, scim.records, acme, changes=4)]
     assert told == [("costume", 4), ("cape", 3)]
+    names = [f"part{number}" for number in range(log.MAX_NAMES + 5)]
+    log.record(
+        db.session, scim.records, acme, Event.USER_UPDATED, resource_type="User", ignored=names
+    )
+    (last,) = search(acme, limit=1).entries
+    assert last.ignored[-1] == "… and 5 more"
+    found = {one.path for one in log.ignored(db.session, scim.records, acme, changes=1)}
+    assert found == set(names[: log.MAX_NAMES]), "and that is no attribute"
 
 
 @both_databases
