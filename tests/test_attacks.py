@@ -4,6 +4,7 @@ who comes too late: to go on with what was revoked meanwhile."""
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import now
-from flask_h5mag_scim.web import bearer, danger, warnings
+from flask_h5mag_scim.web import bearer, danger, journal, warnings
 from flask_h5mag_scim.web import bulk as bulk_view
 
 from .conftest import Entra, both_databases
@@ -188,3 +189,52 @@ def test_a_bulk_request_is_not_done_that_was_begun_before_a_pause(
     assert "Retry-After" in answer.headers
     with app.app_context():
         assert not db.session.scalars(sa.select(User).filter_by(username=NEW["userName"])).all()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_bulk_request_under_way_stops_no_disconnection(
+    app: Flask, owner: Admin, entra: Entra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds somebody whom the disconnection waits for, and then waits for somebody whom the
+    disconnection holds: the database gives one of them up, and everybody is deactivated."""
+    first, last = sorted(entra.user(f"u{number}")["id"] for number in range(2))
+    page, record, holds, go = owner.open(f"{PAGE}/disconnect"), journal.record, Event(), Event()
+
+    def record_and_wait(*what: Any) -> None:
+        record(*what)
+        if not holds.is_set():
+            holds.set()
+            assert go.wait(60)
+
+    def entitle(id: str) -> dict[str, Any]:
+        operation = {"op": "replace", "path": "title", "value": "Dr"}
+        return {"method": "PATCH", "path": f"/Users/{id}", "data": {"Operations": [operation]}}
+
+    monkeypatch.setattr(journal, "record", record_and_wait)
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(
+            Entra(app.test_client(), entra.token).post,
+            "/Bulk",
+            bulk(entitle(last), entitle(first)),
+        )
+        assert holds.wait(60)
+        answer = pool.submit(owner.press, page, "disconnect", people="deactivate")
+        wait_for_lock(app)
+        go.set()
+        assert answer.result().status_code == 303
+        assert late.result().status_code in {200, 401}
+    with app.app_context():
+        here = db.session.scalars(sa.select(User).filter_by(account_id=_account())).all()
+        assert [user.username for user in here if user.active] == ["owner@acme.example"]
+
+
+def wait_for_lock(app: Flask) -> None:
+    """Until somebody waits for a row that somebody else holds."""
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with app.app_context(), db.engine.connect() as connection:
+        for _ in range(600):
+            if connection.scalar(waiting):
+                return
+            connection.rollback()
+            time.sleep(0.05)
+    pytest.fail("nobody waits")

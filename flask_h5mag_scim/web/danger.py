@@ -20,7 +20,7 @@ from ..records.models import Mode
 from ..state import State, get_app, get_state
 from ..texts import say
 from . import forms, modes, people, require
-from .failures import as_scim_error
+from .failures import as_scim_error, is_given_up
 from .frame import blueprint, render, require_writer, to_page
 
 #: How many people one transaction deactivates.
@@ -28,6 +28,8 @@ BATCH = 200
 #: How many people one request deactivates. More take longer than a browser, or what stands
 #: before this server, waits; the page then asks to go on.
 AT_ONCE = 2000
+#: How often a batch is begun that the database gives up.
+TRIES = 3
 #: How many of those who stay active a page names.
 SHOWN = 100
 
@@ -246,7 +248,7 @@ def deactivate(account: Any, *, by: str, besides: Any = None) -> Iterator[Outcom
     state = get_state()
     key = state.scim.account_key(account)
     while True:
-        outcome, left = _deactivate_some(state, account, key, by, besides)
+        outcome, left = _next_batch(state, account, key, by, besides)
         if not outcome.seen:
             return
         for user in left:
@@ -259,6 +261,21 @@ def deactivate(account: Any, *, by: str, besides: Any = None) -> Iterator[Outcom
             )
             state.session.rollback()
         yield outcome
+
+
+def _next_batch(
+    state: State, account: Any, key: Any, by: str, besides: Any
+) -> tuple[Outcome, list[Any]]:
+    """:func:`_deactivate_some`, again where the database gave it up for a request of SCIM's
+    that was still under way: of two that wait for each other."""
+    for _ in range(TRIES - 1):
+        try:
+            return _deactivate_some(state, account, key, by, besides)
+        except sa.exc.DBAPIError as cause:
+            state.session.rollback()
+            if not is_given_up(cause):
+                raise
+    return _deactivate_some(state, account, key, by, besides)
 
 
 def _deactivate_some(
