@@ -94,6 +94,7 @@
     const every = 10_000;
     const until = Date.now() + 60 * 60_000;
     let timer;
+    let isOver = false;
     const put = (text) => {
       const fresh = new DOMParser().parseFromString(text, "text/html");
       localise(fresh);
@@ -108,16 +109,17 @@
       if (news.length) tell(news.join(". "));
     };
     const refresh = async () => {
-      if (document.visibilityState !== "visible") return;
+      if (isOver || document.visibilityState !== "visible") return;
       let answer;
       try {
         answer = await fetch(source, { cache: "no-store", redirect: "manual" });
         if (answer.ok) put(await answer.text());
       } catch { return; /* no network: it may be back the next time */ }
-      const isOver = answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500);
-      if (isOver || Date.now() > until) clearInterval(timer);
+      const isRefused = answer.type === "opaqueredirect" || (answer.status >= 400 && answer.status < 500);
+      isOver = isRefused || Date.now() > until;
+      if (isOver) clearInterval(timer);
     };
     timer = setInterval(refresh, every);
-    document.addEventListener("visibilitychange", () => { if (Date.now() < until) refresh(); });
+    document.addEventListener("visibilitychange", refresh);
   }
 })();

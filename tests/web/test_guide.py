@@ -258,6 +258,7 @@ def test_who_was_signed_out_is_not_asked_for_again(app: Flask, visit: Callable[.
     window.clock.run_for(11_000)
     window.wait_for_timeout(300)
     window.clock.run_for(60_000)
+    window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     window.wait_for_timeout(300)
     pages = [url for url in asked if "/static/" not in url]
     assert [url.rpartition("/")[2] for url in pages] == ["live"]
