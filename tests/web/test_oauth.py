@@ -1041,7 +1041,7 @@ def test_one_workload_identity_provisions_one_account(app: Flask) -> None:
     directory is another workload identity."""
     trust(app)
     for slug in ("acme", "globex"):
-        with pytest.raises(federation.FederationError, match="trusted already"):
+        with pytest.raises(federation.FederationError):
             trust(app, slug)
     trust(app, "globex", audience=f"api://{OTHER_TENANT}")
     change(app, scim.FederatedCredential, revoked_at=now())
