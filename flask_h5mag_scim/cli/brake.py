@@ -77,7 +77,8 @@ def brake_release(state: State, account: Any, account_id: Any) -> None:
     until = brake.release(account, by=OPERATOR)
     if until is None:
         state.session.rollback()
-        raise click.ClickException(say("done.brake-not-engaged"))
+        click.echo(say("done.brake-not-engaged"), err=True)
+        return
     state.session.commit()
     click.echo(
         f"{say('done.brake-released')} {say('brake.passes', time=time_text(until))}", err=True
