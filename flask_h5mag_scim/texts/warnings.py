@@ -49,5 +49,5 @@ TEXTS: dict[str, str] = {
     "warn.done": "Accounts looked at: {accounts}. Warnings told: {told}.",
     "warn.failed": "Accounts that could not be looked at: {n}. The log of the application says why.",
     "done.brake-released": "The brake is released.",
-    "done.brake-not-engaged": "The brake was not engaged. Nothing had to be done.",
+    "done.brake-not-engaged": "The brake was not engaged any more. Nothing had to be done.",
 }
