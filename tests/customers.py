@@ -213,6 +213,14 @@ class Site:
         is_document = response.request.resource_type == "document"
         if not is_ours or (response.status >= 400 and not is_document):
             self.faults.append(f"{response.status} {response.url}")
+        is_page = is_document and response.url.startswith(self.url) and response.status == 200
+        if is_page and not self._is_strict(response.headers):
+            self.faults.append(f"no strict content security policy: {response.url}")
+
+    @staticmethod
+    def _is_strict(headers: dict[str, str]) -> bool:
+        policy = headers.get("content-security-policy", "")
+        return "default-src 'self'" in policy and "unsafe" not in policy
 
     def _said(self, message: ConsoleMessage) -> None:
         # That a document is an answer to a mistake is no fault; what it loads was seen above.

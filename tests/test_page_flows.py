@@ -119,7 +119,7 @@ def test_from_generate_to_connected(site: Site, scripts: bool) -> None:
     assert token not in page.content()
     row = page.get_by_role("row", name="Contoso’s Entra")
     expect(row).to_contain_text("Active")
-    expect(row).to_contain_text("in 89 days")
+    expect(row).to_contain_text("in 90 days")
     expect(header(page)).to_contain_text("Waiting for Microsoft Entra")
     assert ask(site, token) == 200
     page.reload()
@@ -789,7 +789,7 @@ def test_a_token_with_the_keyboard_alone(site: Site, scripts: bool) -> None:
     tab_to(page, page.get_by_role("button", name="Save", exact=True))
     page.keyboard.press("Space")
     told(page, "The token is saved and active.")
-    expect(page.get_by_role("row", name="By hand")).to_contain_text("in 89 days")
+    expect(page.get_by_role("row", name="By hand")).to_contain_text("in 90 days")
     assert ask(site, text) == 200
 
 

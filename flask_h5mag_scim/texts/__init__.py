@@ -82,9 +82,11 @@ def ago(past: timedelta) -> str:
 
 def ahead(future: timedelta) -> str:
     """How far something is ahead, in whole days."""
-    if future.days < 1:
+    # What was chosen as 90 days is that also when it is read a moment later.
+    days = (future + timedelta(minutes=1)).days
+    if days < 1:
         return say("in.today")
-    return say("in.day") if future.days == 1 else say("in.days", n=future.days)
+    return say("in.day") if days == 1 else say("in.days", n=days)
 
 
 def span(length: timedelta) -> str:

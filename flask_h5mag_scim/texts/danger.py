@@ -30,7 +30,7 @@ TEXTS: dict[str, str] = {
     "disconnect.stops": "Microsoft Entra is refused from its next request on. To connect it again takes a new token. In the Microsoft Entra admin centre, choose “Stop provisioning” first, so that it does not go on in vain.",
     "disconnect.stays": "Teams stay, with the people in them. The settings of single sign-on stay, and so does the log. Nothing is deleted.",
     "disconnect.sso": "People who have signed in with Microsoft before can go on doing so. Everybody else uses their H5mag password.",
-    "disconnect.sso.require": "People who have signed in with Microsoft before can go on doing so. Nobody else can sign in, because this account requires Microsoft: let people choose first, under Single sign-on.",
+    "disconnect.sso.require": "People who have signed in with Microsoft before can go on doing so. Nobody else can sign in, but for break-glass owners, because this account requires Microsoft: let people choose first, under Single sign-on.",
     "disconnect.choice": "What becomes of the people from Microsoft Entra?",
     "disconnect.stay": "They stay",
     "disconnect.stay.hint": "They become ordinary H5mag users, whom you look after in H5mag. Who is active stays active.",
