@@ -705,9 +705,9 @@ def test_warnings_before_the_end(
     for left, days, note in (
         (timedelta(days=31), None, None),
         (timedelta(days=29, hours=1), 29, "expires in 29 days"),
-        (timedelta(days=20), None, "expires in 19 days"),
-        (timedelta(days=14), 13, "expires in 13 days"),
-        (timedelta(days=3), 2, "expires in 2 days"),
+        (timedelta(days=19, hours=23), None, "expires in 19 days"),
+        (timedelta(days=13, hours=23), 13, "expires in 13 days"),
+        (timedelta(days=2, hours=23), 2, "expires in 2 days"),
         (timedelta(hours=2), None, "expires in less than a day"),
         (timedelta(hours=-1), 0, "has expired"),
         (timedelta(days=-9), None, "has expired"),
