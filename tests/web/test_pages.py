@@ -886,7 +886,7 @@ def test_a_retiring_token_may_end_in_peace(app: Flask, owner: Admin) -> None:
     make_token(app, "acme")
     assert "expires in 3" not in owner.open().notes
     change_token(app, old, last_used_at=now())
-    assert "expires in 2 days" in owner.open().notes
+    assert "expires in 3 days" in owner.open().notes
 
 
 # -- Revoke ------------------------------------------------------------------------------

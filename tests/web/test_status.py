@@ -250,7 +250,7 @@ def test_the_worst_that_wants_doing_comes_first(app: Flask, owner: Admin, entra:
     assert label(braked_at=None).startswith("Paused")
     assert label(paused_at=None).startswith("Token not saved")
     owner.press(owner.open(), "discard")
-    assert owner.open().pill.startswith("Token expires in 1 day")
+    assert owner.open().pill.startswith("Token expires in 2 days")
     change_token(app, entra.token, expires_at=now() + timedelta(days=20))
     assert owner.open().pill.startswith("Attention")
     with app.app_context():
@@ -258,7 +258,7 @@ def test_the_worst_that_wants_doing_comes_first(app: Flask, owner: Admin, entra:
         db.session.commit()
     assert owner.open().pill.startswith("Quiet")
     change_token(app, entra.token, last_used_at=now())
-    assert owner.open().pill.startswith("Token expires in 19 days")
+    assert owner.open().pill.startswith("Token expires in 20 days")
 
 
 # -- tokens ------------------------------------------------------------------------------
