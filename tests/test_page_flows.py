@@ -596,7 +596,7 @@ def test_attributes_and_what_is_ignored(site: Site, scripts: bool) -> None:
     unfold(page, "Attributes")
     expect(page.get_by_text("Match people by")).to_contain_text("userName")
     row = page.get_by_role("row", name="userName")
-    assert row.get_by_role("cell").all_inner_texts() == ["string", "Yes", "Yes", "Yes"]
+    assert row.get_by_role("cell").all_inner_texts() == ["String", "Yes", "Yes", "Yes"]
     unfold(page, "The roles for the Manifest")
     expect(page.get_by_role("region", name="The roles for the Manifest")).to_contain_text("value")
     unfold(page, "Sent by Microsoft Entra and not kept (1)")

@@ -85,6 +85,7 @@ TEXTS = {
     "draft.tried.told": "Microsoft Entra has just tried this token: press Save.",
     "name": "Token name",
     "name.default": "Microsoft Entra ID",
+    "name.next": "Microsoft Entra ID {n}",
     "name.hint": "To tell your tokens apart.",
     "expires": "Expires",
     "expires.hint": "You are warned here 30 days before.",
@@ -129,6 +130,7 @@ TEXTS = {
     # Attributes
     "attributes": "Attributes",
     "attributes.lead": "What this account keeps of each person. These are the target attributes in Microsoft Entra’s mapping.",
+    "attributes.or": " or ",
     "attributes.matching": "Match people by {paths}: what is both supported for filtering and unique.",
     "attributes.external_id": "Map objectId to externalId: Microsoft Entra’s own default is mailNickname, with which nobody can sign in through Microsoft.",
     "attributes.roles": "For app roles, open App registrations, H5mag, App roles in the Microsoft Entra admin centre (in the Manifest they are called appRoles). The Value of each role must be one of these: {values}.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from ..provisioning.roles import ROLES
 from ..records.brake import HELD_BACK
 from ..records.log import Event
 from ..records.models import LogEntryMixin
@@ -69,6 +70,7 @@ CURES: Mapping[str, _Cure] = MappingProxyType(
         "media_type": (_H5MAG, ("tool", "support")),
         "filter": (_MICROSOFT, ("matching", "retry")),
         "value": (_MICROSOFT, ("mapping", "source", "retry")),
+        "role": (_MICROSOFT, ("roles", "roles.assign", "retry")),
         "read_only": (_MICROSOFT, ("mapping.remove", "retry")),
         "path": (_MICROSOFT, ("mapping", "retry")),
         "syntax": (_H5MAG, ("mapping", "support")),
@@ -250,7 +252,8 @@ def _case(entry: LogEntryMixin) -> str:
     if entry.event == Event.OAUTH_REFUSED:
         return "oauth" if status < 500 else "busy"
     if (entry.scim_type or "") in _TYPES:
-        return _TYPES[entry.scim_type or ""]
+        case = _TYPES[entry.scim_type or ""]
+        return "role" if case == "value" and entry.paths == [ROLES.name] else case
     if status >= 500:
         return _STATUSES.get(status, "fault")
     return _STATUSES.get(status, "other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -301,7 +302,7 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     """Make the draft active. Says whether this request did it."""
     if token.activated_at is not None:  # the form was sent twice; it is saved
         return False
-    name = tokens.clean_name(request.form.get("name", "")) or say("name.default")
+    name = tokens.clean_name(request.form.get("name", "")) or _default_name(_others(account, token))
     choices = _lifetimes()
     wanted = request.form.get("expires", choices[0].value)
     lifetime = next((choice for choice in choices if choice.value == wanted), None)
@@ -317,6 +318,13 @@ def _activate(account: Any, token: TokenMixin, answer: Answer) -> bool:
     forms.log_event(account, log.Event.TOKEN_SAVED, detail=token.called)
     answer.done.append("token")
     return True
+
+
+def _default_name(active: Sequence[TokenMixin]) -> str:
+    """What a token is called when nobody says it: not like one that it stands beside."""
+    taken = {token.name for token in active}
+    names = (say("name.default"), *(say("name.next", n=n) for n in range(2, 9)))
+    return next(name for name in names if name not in taken)
 
 
 def _lifetimes() -> list[Lifetime]:
@@ -374,7 +382,7 @@ def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseRespo
         provisioning_url=state.provisioning_url,
         token_endpoint=oauth.token_endpoint(state),
         client_id=access_tokens.client_id(key),
-        name=request.form.get("name") or say("name.default"),
+        name=request.form.get("name") or _default_name(held.active),
         lifetimes=lifetimes,
         expires=request.form.get("expires", lifetimes[0].value),
         sso=sso,

@@ -733,6 +733,10 @@ def test_what_entra_really_meets_has_its_own_explanation(
     assert "a value that only one may have" in told(twin, 409)
     assert "is not in this account any more" in told(entra.get(f"/Users/{uuid.uuid4()}"), 404)
     assert "There is nothing at this address" in told(entra.get("/Persons"), 404)
+    role = {"op": "replace", "path": "roles", "value": [{"value": "boss", "primary": True}]}
+    boss = told(entra.patch(f"/Users/{ada['id']}", role), 400)
+    assert "a role that this account does not give" in boss
+    assert "App roles" in boss
     assert "not supported for filtering" in told(entra.get('/Users?filter=shoe+eq+"4"'), 400)
     with app.app_context():
         key = db.session.scalars(sa.select(User.id).filter_by(username="owner@acme.example")).one()

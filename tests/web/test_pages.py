@@ -790,6 +790,15 @@ def test_two_tokens_can_be_active_and_the_older_retires(app: Flask, owner: Admin
 
 
 @both_databases
+def test_tokens_side_by_side_are_called_differently(app: Flask, owner: Admin) -> None:
+    """Also when nobody thinks of a name: on the page, and when the field is emptied."""
+    owner.save(owner.generate())
+    page = owner.generate()
+    assert page.fields()["name"] == "Microsoft Entra ID 2"
+    owner.save(page, name=" ")
+    assert [name for _, name in held(app)] == ["Microsoft Entra ID", "Microsoft Entra ID 2"]
+
+
 def test_a_third_token_is_refused(app: Flask, owner: Admin) -> None:
     """Generate is not offered, and refused; so is Save of a draft from before."""
     for name in ("one", "two"):
@@ -1138,10 +1147,10 @@ def test_the_attributes_are_those_of_the_hosts_map(app: Flask, owner: Admin) -> 
     assert {'emails[type eq "work"].value', "name.givenName", "userType"} <= set(names)
     assert "Map objectId to externalId" in page.text
     rows = {
-        row.text.split(" string ")[0]: row.text for row in page.all("tr") if table in row.parents
+        row.text.split(" String ")[0]: row.text for row in page.all("tr") if table in row.parents
     }
     assert "Yes" in rows["userName"]
-    assert "Match people by externalId, userName:" in page.text
+    assert "Match people by externalId or userName:" in page.text
 
 
 def test_the_roles_for_the_app_manifest_are_those_of_the_host(
