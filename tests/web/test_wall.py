@@ -82,6 +82,14 @@ def test_every_number_has_a_test_that_exists(row: list[str]) -> None:
         assert name in names_in(path)
 
 
+def test_what_lies_beside_single_sign_on_has_tests_that_exist() -> None:
+    """The second table names no test that was renamed or deleted either."""
+    beside = SECURITY.partition("## Beside single sign-on")[2]
+    named = re.findall(r"`([\w/]+)::(test_\w+)`", beside)
+    assert len(named) > 10
+    assert [name for path, name in named if name not in names_in(path)] == []
+
+
 # 26, 32, 34: keys
 
 
