@@ -128,6 +128,9 @@ class H5magSCIM:
                 raise TypeError(f"{name} must be a function.")
 
         self._account_key = single_key(account)
+        # First of all, because it refuses to be done twice: what another instance has attached
+        # to itself stays its own.
+        self.records = declare(db, account=account, user=user.model, group=group.model)
         group.attach(user)
         user.attach(
             group,
@@ -135,7 +138,6 @@ class H5magSCIM:
             is_protected=lambda obj: self.is_protected(obj),
             lock_account=lambda session, key: locks.lock_account(session, account, key),
         )
-        self.records = declare(db, account=account, user=user.model, group=group.model)
         group.revision = partial(versions.revision, self.records)
         self.Token = self.records.Token
         self.FederatedCredential = self.records.FederatedCredential

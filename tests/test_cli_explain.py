@@ -102,7 +102,9 @@ def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
         db.session.execute(sa.text("ANALYZE"))
         db.session.commit()
     found = explain(app, 'userName eq "u5"', "--account", "acme")
-    assert found["verdict"] == "Uses the index uq_user_username."
+    # Both begin with the name that is looked for; the database takes the one it likes better.
+    names = ("uq_user_username", "ix_user_login_username")
+    assert found["verdict"] in [f"Uses the index {name}." for name in names]
     found = explain(app, 'name.givenName eq "u5"', "--account", "acme")
     assert found["found_by_index"] is False
 

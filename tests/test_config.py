@@ -320,6 +320,10 @@ def test_one_db_has_one_instance() -> None:
             can_manage=scim.can_manage,
             is_licensed=scim.is_licensed,
         )
+    # The one that is there keeps what is its own.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scim, "is_protected", lambda user: user == "somebody")
+        assert scim.user.is_protected("somebody")
 
 
 def test_a_wrong_map_stops_the_import() -> None:
