@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import uuid
 import zlib
@@ -27,6 +28,8 @@ PREFIX = "h5mag_scim_"
 _RANDOM_BYTES = 32
 _CHECKSUM_LENGTH = 6
 LENGTH = len(PREFIX) + 43 + _CHECKSUM_LENGTH
+#: A token's text, or most of it.
+_TEXT = re.compile(rf"{PREFIX}[\w-]{{20,}}", re.ASCII)
 
 #: Who made what was made in the shell.
 OPERATOR = "operator (shell)"
@@ -208,7 +211,9 @@ def active(session: Session, records: Records, account_id: Any) -> list[TokenMix
 
 
 def clean_name(text: str) -> str:
-    """What somebody calls a token, in one line that says nothing to a terminal or a mail."""
+    """What somebody calls a token, in one line that says nothing to a terminal or a mail, and
+    never a token itself: the fields for both are neighbours."""
+    text = _TEXT.sub(" ", text)
     visible = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
     return " ".join(visible.split())[:80]
 

@@ -110,7 +110,7 @@ def _brake(account: Any) -> Warning | None:
         return None
     return Warning(
         Kind.BRAKE_ENGAGED,
-        _minute(engaged_at),
+        _stamp(engaged_at),
         say("warning.brake.title"),
         say("warning.brake", time=_moment(engaged_at), length=span(brake.RELEASE)),
         signals.brake_engaged,
@@ -195,7 +195,7 @@ def _quiet(facts: Facts, at: datetime) -> Warning | None:
         return None
     return Warning(
         Kind.QUIET,
-        _minute(last),
+        _stamp(last),
         say("warning.quiet.title", length=span(silent)),
         say("warning.quiet", time=_moment(last)),
         signals.provisioning_quiet,
@@ -230,7 +230,7 @@ def _is_mine(state: State, key: Any, warning: Warning) -> bool:
     provider, days = warning.secret
     told = provider.secret_warned_days
     if told is not None and told <= days:
-        return False
+        return False  # asked again while it is written; this spares every visit the write
     return providers.note_secret_warning(session, records, provider, days)
 
 
@@ -261,7 +261,7 @@ def page_url(state: State) -> str:
     return (state.public_url if is_known else "") + state.config.page_url_prefix
 
 
-def _minute(at: datetime) -> str:
+def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 

@@ -524,6 +524,21 @@ def test_the_page_says_what_happened_and_releases(
     assert len(mails) == 2
 
 
+def test_without_its_limits_an_engaged_brake_is_not_spoken_of(
+    app: Flask, entra: Entra, owner: Admin
+) -> None:
+    """A host that takes the limits away lets everybody pass; header and note say nothing else."""
+    reconfigure(app, brake_users=1)
+    ids = people(entra, 3)
+    assert [leave(entra, id) for id in ids] == [200, 403, 403]
+    assert "Brake engaged" in owner.open().text
+    reconfigure(app, brake_users=None)
+    page = owner.open()
+    assert "Brake engaged" not in page.text
+    assert not page.has("h5s-brake")
+    assert leave(entra, ids[1]) == 200
+
+
 @both_databases
 def test_who_may_release(app: Flask, entra: Entra, owner: Admin) -> None:
     """An owner or admin with a licence who signed in a moment ago, by the page's own form."""

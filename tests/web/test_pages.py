@@ -799,6 +799,17 @@ def test_tokens_side_by_side_are_called_differently(app: Flask, owner: Admin) ->
     assert [name for _, name in held(app)] == ["Microsoft Entra ID", "Microsoft Entra ID 2"]
 
 
+def test_a_token_is_not_its_own_name(app: Flask, owner: Admin) -> None:
+    """Pasted into the field beside it by mistake, it would stand on the page and in the log."""
+    page = owner.generate()
+    after = owner.save(page, name=f"Ours: {page.token}")
+    assert held(app) == [("active", "Ours:")]
+    assert page.token not in after.html
+    again = owner.generate()
+    assert again.token not in owner.save(again, name=again.token).html
+    assert held(app)[1] == ("active", "Microsoft Entra ID")
+
+
 def test_a_third_token_is_refused(app: Flask, owner: Admin) -> None:
     """Generate is not offered, and refused; so is Save of a draft from before."""
     for name in ("one", "two"):
