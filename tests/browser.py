@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+#: For how long a page may take before a test gives up, in milliseconds: only a fault takes so
+#: long, however busy the machine is.
+PATIENCE = 60_000
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,8 +50,9 @@ def chromium() -> Iterator[Browser]:
     path = os.environ.get("TEST_CHROMIUM") or shutil.which("chromium")
     if path is None:
         missing("Chromium: install it or set TEST_CHROMIUM")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser: Any = playwright.chromium.launch(
             executable_path=path,

@@ -20,7 +20,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim.records import accounts, providers, tokens
 from flask_h5mag_scim.records.models import Mode, now
 
-from .browser import chromium, free_port, served
+from .browser import PATIENCE, chromium, free_port, served
 from .conftest import PASSWORD, Entra, password_hash, restamp
 from .issuer import CLIENT_ID, CLIENT_SECRET, Issuer, running
 
@@ -198,7 +198,7 @@ class Site:
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 900}, java_script_enabled=scripts
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.url}])
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=self.url)
         context.on("response", self._loaded)

@@ -14,7 +14,7 @@ from flask import Flask
 
 from flask_h5mag_scim.records import log
 
-from .browser import chromium, free_port, served
+from .browser import PATIENCE, chromium, free_port, served
 from .conftest import PASSWORD, Entra
 from .web.test_activity import write
 
@@ -39,7 +39,7 @@ class Site:
             color_scheme="dark" if scheme == "dark" else "light",
         )
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.goto(f"{self.url}/login?password=1&next={URL}")
         page.fill("[name=email]", "owner@acme.example")
         page.fill("[name=password]", PASSWORD)

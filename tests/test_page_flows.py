@@ -803,6 +803,7 @@ def busy(customer: Customer) -> None:
 
 def ask_revoke(page: Page) -> None:
     page.get_by_role("link", name="Revoke").first.click()
+    page.get_by_role("heading", name="Revoke the token").wait_for()
 
 
 #: Ways to a page, for what every page has to have.

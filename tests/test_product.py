@@ -20,7 +20,7 @@ from flask import Flask, request
 from example_app import create_app
 from example_app.models import db
 
-from .browser import chromium, free_port, served
+from .browser import PATIENCE, chromium, free_port, served
 from .conftest import PASSWORD, both_databases
 from .entra.conversation import Conversation, Send
 from .entra.test_conversation import NOT_IN_EXAMPLE, with_roles
@@ -51,7 +51,7 @@ class Site:
     def visitor(self, path: str) -> Page:
         """A page in a browser of its own, without anybody's cookies."""
         page = self.browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.goto(self.url + path)
         return page
 

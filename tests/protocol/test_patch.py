@@ -398,13 +398,14 @@ def test_the_operations_of_a_request_have_an_end_together(
         applied(*[one] * 4 * enough, before=before)
 
 
-def test_thousands_of_foreign_attributes_are_ignored_in_no_time() -> None:
+def test_thousands_of_foreign_attributes_are_ignored() -> None:
     """Each is named once, however many there are."""
     paths = [f"foreign{n}" for n in range(20_000)]
     began = time.process_time()
     _, ignored = applied(*(op("add", path, 1) for path in paths * 2), keeps=lambda target: False)
     assert ignored == paths
-    assert time.process_time() - began < 2
+    # Of the process alone: who compares each with all the others takes minutes.
+    assert time.process_time() - began < 10
 
 
 def test_a_long_op_is_not_echoed_whole() -> None:

@@ -277,10 +277,11 @@ def test_every_limit_is_reached_and_not_passed(make: object, most: int) -> None:
 )
 def test_hostile_texts_are_refused_at_once(text: str) -> None:
     """No recursion error and no slow regular expression, however the text is made."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InvalidFilter):
         parse_filter(text)
-    assert time.perf_counter() - began < 0.2
+    # Of the process alone, and a hundred times what it takes: who tries everything takes years.
+    assert time.process_time() - began < 2
 
 
 PIECES = [

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from example_app.models import Account, User, db
@@ -25,15 +23,18 @@ from flask_h5mag_scim import token_issued, token_revoked
 from flask_h5mag_scim.records import federation, log, providers, tokens
 from flask_h5mag_scim.records.models import Mode, ProviderState, now
 
+from ..browser import PATIENCE, chromium, free_port, served
 from ..conftest import (
     PASSWORD,
     PUBLIC_URL,
     Entra,
     both_databases,
     make_token,
-    missing,
     restamp,
 )
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 URL = "/account/provisioning"
 TENANT = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
@@ -1362,44 +1363,23 @@ def test_a_directory_may_be_pasted_in_capitals_with_blanks_around_it(
 
 
 @pytest.fixture
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    binary = shutil.which("chromium")
-    if binary is None:
-        missing("Chromium")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(chromium: Any, address: str) -> Callable[..., Any]:
+def visit(app: Flask) -> Iterator[Callable[..., Any]]:
     """Open the page as acme's owner in a new window; options are the window's."""
+    with served(app, free_port()) as address, chromium() as browser:
+        yield partial(sign_in_and_open, browser, address)
 
-    def open_page(**options: Any) -> Any:
-        window = chromium.new_context(**options).new_page()
-        window.goto(f"{address}/login?password=1")
-        window.locator("[name=email]").fill("owner@acme.example")
-        window.keyboard.press("Enter")
-        window.locator("[name=password]").fill(PASSWORD)
-        window.keyboard.press("Enter")
-        window.wait_for_url(f"{address}/")
-        window.goto(address + URL)
-        return window
 
-    return open_page
+def sign_in_and_open(browser: Browser, address: str, **options: Any) -> Page:
+    window = browser.new_context(**options).new_page()
+    window.set_default_timeout(PATIENCE)
+    window.goto(f"{address}/login?password=1")
+    window.locator("[name=email]").fill("owner@acme.example")
+    window.keyboard.press("Enter")
+    window.locator("[name=password]").fill(PASSWORD)
+    window.keyboard.press("Enter")
+    window.wait_for_url(f"{address}/")
+    window.goto(address + URL)
+    return window
 
 
 @pytest.mark.browser

@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -529,7 +530,7 @@ def test_a_wrong_clock_is_named(
 
 
 def test_a_deep_payload(world: World, issuer: Issuer) -> None:
-    """A payload nested deeper than the parser goes is refused within bounded time."""
+    """A payload nested deeper than the parser goes is refused."""
     issuer.claims = {"oid": OID, "x": []}
     deep = '{"x":' + "[" * 90_000 + "]" * 90_000 + "}"
     key = issuer.signing_key
@@ -539,10 +540,8 @@ def test_a_deep_payload(world: World, issuer: Issuer) -> None:
 
     issuer.forge = forge
     client = world.browser()
-    began = time.monotonic()
     assert_final(world.sign_in(client))
     assert who(client) is None
-    assert time.monotonic() - began < 5
 
 
 # The token endpoint
@@ -591,18 +590,22 @@ def test_strange_answers_of_the_token_endpoint(world: World, issuer: Issuer, nam
 def test_a_token_endpoint_that_hangs(
     world: World, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A silent token endpoint costs a bounded time, and so does one that drips."""
+    """Nobody waits for a silent token endpoint to answer, nor for one that drips to end."""
     world.sign_in(world.browser())  # metadata and keys are known from here on
+    go_on, ended = threading.Event(), []
 
     def hang() -> Response:
-        time.sleep(0.6)
+        go_on.wait(60)
+        ended.append("hang")
         return Response("{}", mimetype="application/json")
 
     def drip() -> Response:
         def body() -> Iterator[bytes]:
-            for _ in range(20):
-                time.sleep(0.1)
+            for _ in range(600):
+                if go_on.wait(0.1):
+                    break
                 yield b" "
+            ended.append("drip")
 
         return Response(body(), mimetype="application/json")
 
@@ -611,10 +614,9 @@ def test_a_token_endpoint_that_hangs(
     for misbehaviour in (hang, drip):
         issuer.answers["token"] = misbehaviour
         client = world.browser()
-        path = world.approve(world.start(client))
-        began = time.monotonic()
-        assert_refused(world, client, world.arrive(client, path), "timeout")
-        assert time.monotonic() - began < 1
+        assert_refused(world, client, world.sign_in(client), "timeout")
+    assert ended == []
+    go_on.set()
 
 
 def test_the_real_limits_free_a_worker_in_time() -> None:
