@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,11 @@ def test_show_has_everything_of_an_entry_and_of_a_request(app: Flask, entra: Ent
     (shown,) = json.loads(run(app, "show", id, "--account", "acme", "--json").stdout)
     assert shown.pop("explanation")["steps"]
     assert shown == refused
+    entra.get("/Users/gone")
+    (gone,) = rows(app, "tail", "--what", "errors", "-n", "1")
+    assert (gone["status"], gone["reason"]) == (404, "gone")
+    shown_gone = run(app, "show", str(gone["id"]), "--account", "acme").stdout
+    assert re.search(r"^Reason +gone$", shown_gone, re.MULTILINE), shown_gone
     for nothing in ("0", "999999999999999999", "9" * 40, "x"):
         assert run(app, "show", nothing, "--account", "acme").exit_code == 1
 

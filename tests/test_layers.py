@@ -14,14 +14,25 @@ HTTP = {"flask", "flask_login", "werkzeug", "markupsafe", "authlib", "requests"}
 
 #: For each room: what of the package, and which libraries, its files may import.
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
-    "protocol": ({"protocol"}, {"marshmallow"}),
-    "provisioning": ({"provisioning", "protocol"}, {"marshmallow", "sqlalchemy"}),
-    "records": ({"records"}, {"sqlalchemy", "cryptography"}),
+    "protocol": ({"protocol", "reasons"}, {"marshmallow"}),
+    "provisioning": ({"provisioning", "protocol", "reasons"}, {"marshmallow", "sqlalchemy"}),
+    "records": ({"records", "reasons"}, {"sqlalchemy", "cryptography"}),
     "web": (
-        {"web", "provisioning", "protocol", "records", "state", "signals", "config", "texts"},
+        {
+            "web",
+            "provisioning",
+            "protocol",
+            "records",
+            "reasons",
+            "state",
+            "signals",
+            "config",
+            "texts",
+        },
         {"marshmallow", "sqlalchemy", "joserfc", "itsdangerous", *HTTP},
     ),
     "texts": ({"texts"}, {"markupsafe"}),
+    "reasons": (set(), set()),
     "config": ({"texts"}, set()),
     "signals": (set(), {"blinker", "flask"}),
     "state": ({"config", "extension", "records"}, {"flask", "sqlalchemy"}),

@@ -275,6 +275,7 @@ def _show_all(line: Line) -> None:
         "fingerprint": entry.fingerprint,
         "address": address,
         "about": about,
+        "reason": entry.reason,
         "detail": entry.detail,
         "duration": None if entry.duration is None else f"{entry.duration} ms",
         "request": entry.request_id,

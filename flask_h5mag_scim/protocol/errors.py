@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from ..reasons import Reason
+
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 #: What the brackets of a path, or a filter, compare with, as :mod:`.paths` writes it. The
@@ -35,6 +37,7 @@ class SCIMError(Exception):
     :param path: the attribute that the error is about, where there is one.
     :param values: the parts of ``detail`` that came from the client, exactly as they stand
         in it. The answer shows them, the log does not.
+    :param reason: why, for the log, where that is not the class's own.
     """
 
     #: The HTTP status of the answer.
@@ -43,13 +46,22 @@ class SCIMError(Exception):
     scim_type: ClassVar[str | None] = None
     #: What is said when the place that raises has nothing more exact.
     default_detail: ClassVar[str] = "The request cannot be carried out."
+    #: Why, where the status and the keyword do not say enough to explain it.
+    reason: Reason | None = None
 
     def __init__(
-        self, detail: str | None = None, *, path: str | None = None, values: Iterable[str] = ()
+        self,
+        detail: str | None = None,
+        *,
+        path: str | None = None,
+        values: Iterable[str] = (),
+        reason: Reason | None = None,
     ) -> None:
         self.detail = detail or self.default_detail
         self.path = path
         self.values = tuple(values)
+        if reason is not None:
+            self.reason = reason
         super().__init__(self.detail)
 
     def without_values(self) -> str:
@@ -239,6 +251,7 @@ class Paused(SCIMError):
 
     status = 503
     default_detail = "Provisioning of this account is paused."
+    reason = Reason.PAUSED
 
     def headers(self) -> dict[str, str]:
         # About the time between two of Microsoft Entra's cycles: nobody knows when it ends.

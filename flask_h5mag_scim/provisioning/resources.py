@@ -22,6 +22,7 @@ from ..protocol import messages
 from ..protocol.errors import Conflict, InvalidValue, NotFound, SCIMError, Uniqueness
 from ..protocol.patch import Operation, apply
 from ..protocol.schemas import Table, Target
+from ..reasons import Reason
 from .advice import Advice
 from .expressions import Compiler, Related, Shape
 from .mapping import AttributeMap, AttributeRow, Values, integer_bound
@@ -409,7 +410,9 @@ class Resource:
         """The error for an id that this account does not have."""
         shown = repr(id[:100])
         return NotFound(
-            f"There is no {self.name} with the id {shown} in this account.", values=[shown]
+            f"There is no {self.name} with the id {shown} in this account.",
+            values=[shown],
+            reason=Reason.GONE,
         )
 
     def names(self, session: Session, account_id: Any, ids: Iterable[str]) -> dict[str, str]:

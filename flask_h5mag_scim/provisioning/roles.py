@@ -15,6 +15,7 @@ from ..protocol.errors import InvalidValue
 from ..protocol.patch import Operation
 from ..protocol.paths import parse_path
 from ..protocol.schemas import USER, Complex, deserialize
+from ..reasons import Reason
 
 #: The path of the map that keeps a person's role.
 PATH = "roles[primary eq true].value"
@@ -186,6 +187,7 @@ class Roles:
             f"{ROLES.name}: {shown} {why} Roles that can be sent: {', '.join(self.given)}.",
             path=ROLES.name,
             values=[shown],
+            reason=Reason.ROLE,
         )
 
     def _power(self, element: dict[str, Any]) -> int:

@@ -14,6 +14,7 @@ from ..protocol import documents, messages
 from ..protocol.errors import Forbidden, InvalidValue
 from ..protocol.patch import Operation, apply
 from ..protocol.schemas import ENTERPRISE_USER, USER, Target
+from ..reasons import Reason
 from .advice import Advice
 from .expressions import Related, Side
 from .mapping import Entry
@@ -52,6 +53,7 @@ class LastOwner(Forbidden):
         "role nor deactivates nor deletes. Make somebody else an owner in the application first, "
         "or take this person out of the scope of provisioning."
     )
+    reason = Reason.LAST_OWNER
 
 
 class UserResource(Resource):
@@ -192,7 +194,8 @@ class UserResource(Resource):
             raise Forbidden(
                 "The application protects this User: provisioning neither deactivates nor deletes "
                 "them. Take them out of the scope of provisioning, or see to them in the "
-                "application."
+                "application.",
+                reason=Reason.PROTECTED,
             )
         if not self._is_active_owner(before) or (after and self._is_active_owner(after)):
             return

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..reasons import Reason
 from . import locks
 from .models import LogKind, Records, now
 from .upserts import Upsert
@@ -29,13 +30,6 @@ WINDOW = timedelta(hours=1)
 RELEASE = timedelta(hours=24)
 #: A percentage never stops so many within an hour: in a small account it would be one person.
 SPARED = 5
-#: What a refused request is told, and how the log knows such a refusal.
-HELD_BACK = (
-    "Many users of this account were deactivated or deleted within an hour, so that the "
-    "application holds back the rest: this User was neither deactivated nor deleted. If all of "
-    "them are meant to leave, an owner or admin of the account releases the brake in Account → "
-    "Provisioning & SSO; Microsoft Entra then tries again by itself. Everything else goes on."
-)
 #: No more entries than this are read to say how many were held back.
 MOST_COUNTED = 1000
 
@@ -152,7 +146,7 @@ def held_back(session: Session, records: Records, account_id: Any, engaged_at: d
             Entry.account_id == account_id,
             Entry.kind == LogKind.ERROR,
             Entry.at >= since,
-            Entry.detail == HELD_BACK,
+            Entry.reason == Reason.BRAKE,
         )
         .order_by(Entry.at.desc(), Entry.id.desc())
         .limit(MOST_COUNTED)

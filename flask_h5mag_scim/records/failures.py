@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .brake import HELD_BACK
+from ..reasons import Reason
 from .models import LogKind, Records
 
 #: More are not counted: nobody acts differently upon them.
@@ -46,7 +46,7 @@ def count(
             Entry.kind == LogKind.ERROR,
             Entry.at >= since,
             Entry.status != 503,
-            sa.or_(Entry.detail.is_(None), Entry.detail != HELD_BACK),
+            sa.or_(Entry.reason.is_(None), Entry.reason != Reason.BRAKE),
             sa.or_(Entry.status != 401, Entry.fingerprint.is_(None), *was_saved),
         )
         .order_by(Entry.at.desc(), Entry.id.desc())

@@ -111,7 +111,7 @@ TEXTS = {
     "meaning.sso.circles": "The person was sent to Microsoft and back several times within two minutes.",
     "meaning.sso.rate": "More people than usual signed in from one network.",
     "meaning.sso.unknown": "Microsoft or H5mag ended the sign-in.",
-    "meaning.password": "The right password was typed, and the account requires Microsoft.",
-    "meaning.password.role": "A break-glass owner typed the right password, and is neither owner nor admin of the account any more.",
-    "meaning.password.factor": "A break-glass owner typed the right password, and has no second factor.",
+    "meaning.microsoft_required": "The right password was typed, and the account requires Microsoft.",
+    "meaning.break_glass_role": "A break-glass owner typed the right password, and is neither owner nor admin of the account any more.",
+    "meaning.break_glass_factor": "A break-glass owner typed the right password, and has no second factor.",
 }

@@ -45,6 +45,7 @@ TEXTS: dict[str, str] = {
     "shell.log.fingerprint": "Fingerprint",
     "shell.log.address": "Request",
     "shell.log.about": "About",
+    "shell.log.reason": "Reason",
     "shell.log.detail": "Detail",
     "shell.log.duration": "Took",
     "shell.log.request": "Request id",

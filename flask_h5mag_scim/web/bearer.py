@@ -12,6 +12,7 @@ from typing import Any
 from flask import request
 
 from ..protocol.errors import Forbidden, Paused, Unauthorized
+from ..reasons import Reason
 from ..records import tokens
 from ..records.models import CredentialKind, TokenState, now
 from ..state import State
@@ -95,15 +96,21 @@ def admit(state: State, caller: Caller) -> None:
     """
     match caller.token.kind, caller.token.state:
         case _, TokenState.DRAFT:
-            raise Unauthorized(f"This token is not saved yet: press Save in {PLACE}.")
+            raise Unauthorized(
+                f"This token is not saved yet: press Save in {PLACE}.", reason=Reason.TOKEN_DRAFT
+            )
         case _, TokenState.EXPIRED:
-            raise Unauthorized(f"This token has expired. Generate and save a new one in {PLACE}.")
+            raise Unauthorized(
+                f"This token has expired. Generate and save a new one in {PLACE}.",
+                reason=Reason.TOKEN_EXPIRED,
+            )
         case _, TokenState.REVOKED:
             raise revoked(state, caller)
     if not state.scim.is_licensed(caller.account):
         raise Forbidden(
             "Provisioning needs an Enterprise licence, which this account does not have. "
-            f"Ask {state.config.support_email}."
+            f"Ask {state.config.support_email}.",
+            reason=Reason.LICENCE,
         )
     if caller.token.paused_at is not None:
         raise Paused(
@@ -116,9 +123,13 @@ def revoked(state: State, caller: Caller) -> Unauthorized:
     """What a caller is told whose credential was revoked."""
     if caller.token.kind is CredentialKind.FEDERATED:
         return Unauthorized(
-            f"The trust in this workload identity was revoked. Ask {state.config.support_email}."
+            f"The trust in this workload identity was revoked. Ask {state.config.support_email}.",
+            reason=Reason.TRUST_REVOKED,
         )
-    return Unauthorized(f"This token was revoked. Generate and save a new one in {PLACE}.")
+    return Unauthorized(
+        f"This token was revoked. Generate and save a new one in {PLACE}.",
+        reason=Reason.TOKEN_REVOKED,
+    )
 
 
 def readmit(state: State, caller: Caller) -> None:

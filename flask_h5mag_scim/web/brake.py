@@ -15,6 +15,7 @@ from flask import Response, after_this_request, current_app, g
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..protocol.errors import Forbidden
+from ..reasons import Reason
 from ..records import brake, log, warnings
 from ..records.models import now
 from ..records.warnings import Kind
@@ -32,7 +33,14 @@ _ENGAGES = "_h5mag_scim_brake_engages"
 class HeldBack(Forbidden):
     """One more user may not leave now."""
 
-    default_detail = brake.HELD_BACK
+    default_detail = (
+        "Many users of this account were deactivated or deleted within an hour, so that the "
+        "application holds back the rest: this User was neither deactivated nor deleted. If all "
+        "of them are meant to leave, an owner or admin of the account releases the brake in "
+        "Account → Provisioning & SSO; Microsoft Entra then tries again by itself. Everything "
+        "else goes on."
+    )
+    reason = Reason.BRAKE
 
 
 def limits(state: State) -> brake.Limits:

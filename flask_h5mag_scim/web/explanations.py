@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from ..provisioning.roles import ROLES
-from ..records.brake import HELD_BACK
+from ..reasons import Reason
 from ..records.log import Event
 from ..records.models import LogEntryMixin
 from ..state import get_state
@@ -45,22 +44,30 @@ _Cure = tuple[Who, Sequence[str]]
 _YOU, _MICROSOFT, _H5MAG, _NOBODY = Who.YOU, Who.MICROSOFT, Who.H5MAG, Who.NOBODY
 _RENEW = ("token", "paste", "start")
 
-#: The errors, by the end of their text's key (``meaning.…``).
+#: The errors, by the end of their text's key (``meaning.…``): the reasons, and what is known
+#: by the scimType or the status where there is none.
 CURES: Mapping[str, _Cure] = MappingProxyType(
     {
-        "token_draft": (_YOU, ("save", "connection", "start")),
-        "token_expired": (_YOU, _RENEW),
-        "token_revoked": (_YOU, (*_RENEW, "extra")),
-        "trust_revoked": (_H5MAG, ("support",)),
+        Reason.TOKEN_DRAFT: (_YOU, ("save", "connection", "start")),
+        Reason.TOKEN_EXPIRED: (_YOU, _RENEW),
+        Reason.TOKEN_REVOKED: (_YOU, (*_RENEW, "extra")),
+        Reason.TRUST_REVOKED: (_H5MAG, ("support",)),
+        Reason.OAUTH_CLIENT: (_MICROSOFT, ("oauth",)),
+        Reason.OAUTH_ASSERTION: (_NOBODY, ("wait",)),
+        Reason.LICENCE: (_H5MAG, ("licence",)),
+        Reason.PAUSED: (_YOU, ("resume",)),
+        Reason.BRAKE: (_YOU, ("brake", "brake.scope")),
+        Reason.GONE: (_MICROSOFT, ("gone",)),
+        Reason.ADOPT: (_MICROSOFT, ("scope", "change_here")),
+        Reason.PROTECTED: (_MICROSOFT, ("scope", "change_here")),
+        Reason.LAST_OWNER: (_YOU, ("other_owner", "scope")),
+        Reason.BREAK_GLASS: (_MICROSOFT, ("scope", "break_glass")),
+        Reason.ROLE: (_MICROSOFT, ("roles", "roles.assign", "retry")),
+        Reason.MICROSOFT_REQUIRED: (_NOBODY, ("microsoft_sign_in", "test")),
+        Reason.BREAK_GLASS_ROLE: (_YOU, ("break_glass.role",)),
+        Reason.BREAK_GLASS_FACTOR: (_YOU, ("second_factor", "break_glass.role")),
         "unauthorized": (_YOU, _RENEW),
-        "licence": (_H5MAG, ("licence",)),
-        "adopt": (_MICROSOFT, ("scope", "change_here")),
-        "protected": (_MICROSOFT, ("scope", "change_here")),
-        "last_owner": (_YOU, ("other_owner", "scope")),
-        "break_glass": (_MICROSOFT, ("scope", "break_glass")),
-        "brake": (_YOU, ("brake", "brake.scope")),
         "forbidden": (_H5MAG, ("support",)),
-        "gone": (_MICROSOFT, ("gone",)),
         "nothing_there": (_MICROSOFT, ("address", "extra")),
         "method": (_MICROSOFT, ("address", "extra")),
         "uniqueness": (_MICROSOFT, ("twin", "twin.source", "retry")),
@@ -70,44 +77,19 @@ CURES: Mapping[str, _Cure] = MappingProxyType(
         "media_type": (_H5MAG, ("tool", "support")),
         "filter": (_MICROSOFT, ("matching", "retry")),
         "value": (_MICROSOFT, ("mapping", "source", "retry")),
-        "role": (_MICROSOFT, ("roles", "roles.assign", "retry")),
         "read_only": (_MICROSOFT, ("mapping.remove", "retry")),
         "path": (_MICROSOFT, ("mapping", "retry")),
         "syntax": (_H5MAG, ("mapping", "support")),
         "cursor": (_YOU, ("tool", "extra")),
         "bad_request": (_H5MAG, ("mapping", "support")),
         "not_offered": (_YOU, ("tool", "extra")),
-        "paused": (_YOU, ("resume",)),
         "busy": (_NOBODY, ("wait",)),
         "fault": (_H5MAG, ("support",)),
         "other": (_H5MAG, ("support",)),
-        "oauth_client": (_MICROSOFT, ("oauth",)),
-        "oauth_assertion": (_NOBODY, ("wait",)),
         "oauth": (_MICROSOFT, ("oauth", "support")),
-        "password": (_NOBODY, ("microsoft_sign_in", "test")),
-        "password.role": (_YOU, ("break_glass.role",)),
-        "password.factor": (_YOU, ("second_factor", "break_glass.role")),
     }
 )
 
-#: What several errors of one status are told apart by: the words of their details.
-_SAID: tuple[tuple[str, str], ...] = (
-    ("is not saved yet", "token_draft"),
-    ("This token has expired", "token_expired"),
-    ("This token was revoked", "token_revoked"),
-    ("this workload identity was revoked", "trust_revoked"),
-    ("client identifier belongs to something else", "oauth_client"),
-    ("This assertion has expired", "oauth_assertion"),
-    ("needs an Enterprise licence", "licence"),
-    ("the application keeps it for itself", "adopt"),
-    ("The application protects this User", "protected"),
-    ("the last active owner of the account", "last_owner"),
-    ("is a break-glass owner of the account", "break_glass"),
-    (HELD_BACK, "brake"),
-    ("Provisioning is paused", "paused"),
-    ("Provisioning of this account is paused", "paused"),
-    ("with the id", "gone"),
-)
 _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "invalidFilter": "filter",
@@ -235,38 +217,23 @@ _NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
 def explain(entry: LogEntryMixin) -> Explanation | None:
     """What an entry about an error means; ``None`` when nothing went wrong."""
     event = entry.event
-    if event == Event.SSO_PASSWORD_REFUSED:
-        return _explanation(_password(entry.detail or ""))
     if event == Event.SSO_REFUSED or (event == Event.SSO_TESTED and (entry.status or 0) >= 400):
-        return _sign_in(entry.detail or "")
-    if event not in (Event.REFUSED, Event.OAUTH_REFUSED):
+        return _sign_in(entry)
+    if event not in (Event.REFUSED, Event.OAUTH_REFUSED, Event.SSO_PASSWORD_REFUSED):
         return None
-    return _explanation(_case(entry))
+    case = _case(entry)
+    return _with_cure(say(f"meaning.{case}"), CURES[case])
 
 
 def _case(entry: LogEntryMixin) -> str:
-    status, detail = entry.status or 0, entry.detail or ""
-    said = next((case for words, case in _SAID if words in detail), None)
-    if said is not None:
-        return said
+    reason, scim_type, status = entry.reason or "", entry.scim_type or "", entry.status or 0
+    if reason in CURES:
+        return reason
     if entry.event == Event.OAUTH_REFUSED:
         return "oauth" if status < 500 else "busy"
-    if (entry.scim_type or "") in _TYPES:
-        case = _TYPES[entry.scim_type or ""]
-        return "role" if case == "value" and entry.paths == [ROLES.name] else case
-    if status >= 500:
-        return _STATUSES.get(status, "fault")
-    return _STATUSES.get(status, "other")
-
-
-def _password(detail: str) -> str:
-    if "no longer manages" in detail:
-        return "password.role"
-    return "password.factor" if "second factor" in detail else "password"
-
-
-def _explanation(case: str) -> Explanation:
-    return _with_cure(say(f"meaning.{case}"), CURES[case])
+    if scim_type in _TYPES:
+        return _TYPES[scim_type]
+    return _STATUSES.get(status, "fault" if status >= 500 else "other")
 
 
 def _with_cure(what: str, cure: _Cure) -> Explanation:
@@ -282,10 +249,9 @@ def _with_cure(what: str, cure: _Cure) -> Explanation:
     )
 
 
-def _sign_in(detail: str) -> Explanation:
-    """What a refused sign-in means: its detail begins with the code of the reason."""
-    reason = detail.removeprefix("failed: ").partition(",")[0].strip()
-    found = _NUMBER.search(detail)
+def _sign_in(entry: LogEntryMixin) -> Explanation:
+    reason = entry.reason or ""
+    found = _NUMBER.search(entry.detail or "")
     number = found[1] if found else None
     is_own = reason in _OWN
     cure = REASONS.get(reason, _OURS)

@@ -38,6 +38,7 @@ KEYS = (
     "resource_id",
     "status",
     "scim_type",
+    "reason",
     "detail",
     "duration_ms",
     "request_id",

@@ -154,6 +154,7 @@ def note_refusal(
         resource_id=id if is_id else None,
         status=error.status,
         scim_type=error.scim_type,
+        reason=error.reason,
         detail=error.without_values(),
         paths=[path] if (path := error.safe_path()) else [],
         request=_facts(state, caller, message),

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app, g, has_request_context
 from sqlalchemy.orm import Session
 
+from ..reasons import Reason
 from ..records import log, sessions
 from ..records.models import IdentityProviderMixin, Mode, now
 from ..records.sessions import Standing
@@ -24,6 +27,14 @@ BREAK_GLASS_LIFETIME = 60 * 60
 
 #: In ``g``: whose break-glass sign-in :func:`password_allowed` has just allowed.
 _ALLOWED = "h5mag_scim_break_glass"
+#: Why a password is refused, in the log's words.
+_REFUSED: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.MICROSOFT_REQUIRED: "Microsoft is required",
+        Reason.BREAK_GLASS_ROLE: "a break-glass owner who no longer manages the account",
+        Reason.BREAK_GLASS_FACTOR: "a break-glass owner without a second factor",
+    }
+)
 #: A refusal of the same user is logged once in so many seconds, and that of so many users is
 #: remembered: anybody can type a name into the host's forms.
 _LOG_AGAIN = 60
@@ -67,15 +78,15 @@ def password_allowed(user: Any) -> bool:
     return True
 
 
-def _refusal(user: Any, account: Any, standing: Standing) -> str | None:
+def _refusal(user: Any, account: Any, standing: Standing) -> Reason | None:
     """Why this password opens nothing where Microsoft is required; ``None`` if it does."""
     scim = get_state().scim
     if not standing.is_break_glass:
-        return "Microsoft is required"
+        return Reason.MICROSOFT_REQUIRED
     if not scim.can_manage(user, account):
-        return "a break-glass owner who no longer manages the account"
+        return Reason.BREAK_GLASS_ROLE
     if not scim.second_factor(user):
-        return "a break-glass owner without a second factor"
+        return Reason.BREAK_GLASS_FACTOR
     return None
 
 
@@ -123,13 +134,13 @@ def uses_break_glass(user: Any) -> bool:
     if g.pop(_ALLOWED, None) != scim.user.key(user):
         return False
     account_id = getattr(user, scim.user.account)
-    _log_apart(account_id, log.Event.SSO_BREAK_GLASS, user, None)
+    _log_apart(account_id, log.Event.SSO_BREAK_GLASS, user)
     current_app.logger.warning("break-glass sign-in, account %s", account_id)
     tell(break_glass_used, get_app(), account=_account(account_id), user=user)
     return True
 
 
-def _note_refusal(account_id: Any, user: Any, reason: str) -> None:
+def _note_refusal(account_id: Any, user: Any, reason: Reason) -> None:
     remembered: OrderedDict[Any, float] = get_state().kept.setdefault("modes", OrderedDict())
     key, at = get_state().scim.user.key(user), time.monotonic()
     if at - remembered.get(key, -_LOG_AGAIN) < _LOG_AGAIN:
@@ -141,7 +152,7 @@ def _note_refusal(account_id: Any, user: Any, reason: str) -> None:
     _log_apart(account_id, log.Event.SSO_PASSWORD_REFUSED, user, reason)
 
 
-def _log_apart(account_id: Any, event: log.Event, user: Any, detail: str | None) -> None:
+def _log_apart(account_id: Any, event: log.Event, user: Any, reason: Reason | None = None) -> None:
     """An entry in a transaction of its own: the host's view is in the middle of something,
     and need not commit when it lets nobody in."""
     state = get_state()
@@ -157,8 +168,9 @@ def _log_apart(account_id: Any, event: log.Event, user: Any, detail: str | None)
                 actor=str(resource.value(user, "userName") or user.get_id()),
                 resource_type=resource.name,
                 resource_id=str(resource.key(user)),
-                status=403 if event == log.Event.SSO_PASSWORD_REFUSED else None,
-                detail=detail,
+                status=None if reason is None else 403,
+                reason=reason,
+                detail=None if reason is None else _REFUSED[reason],
             )
             own.commit()
     except sa.exc.OperationalError:  # SQLite, and the host is writing itself

@@ -17,6 +17,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..protocol.errors import Forbidden, Paused, SCIMError
+from ..reasons import Reason
 from ..records import log, tokens
 from ..records.models import now
 from ..state import State, get_state
@@ -51,6 +52,7 @@ class OAuthError(Exception):
     :param error: the code.
     :param description: a sentence that an admin can act on; no secrets.
     :param caller: whose request it was, when a credential has shown that.
+    :param reason: why, for the log of the caller's account.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class OAuthError(Exception):
         *,
         status: int = 400,
         caller: bearer.Caller | None = None,
+        reason: Reason | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(error)
@@ -67,16 +70,29 @@ class OAuthError(Exception):
         self.description = _UNDESCRIBABLE.sub("'", description.replace("→", ">"))
         self.status = status
         self.caller = caller
+        self.reason = reason
         self.headers = headers or {}
 
 
 class InvalidClientError(OAuthError):
     """The client is not who it says, or does not say who it is."""
 
-    def __init__(self, description: str, *, caller: bearer.Caller | None = None) -> None:
-        # RFC 6749 §5.2 asks for the challenge when the header was tried.
-        headers = {"WWW-Authenticate": 'Basic realm="SCIM"'} if _tries_header() else None
-        super().__init__("invalid_client", description, status=401, caller=caller, headers=headers)
+    def __init__(
+        self,
+        description: str,
+        *,
+        caller: bearer.Caller | None = None,
+        reason: Reason | None = None,
+    ) -> None:
+        super().__init__(
+            "invalid_client",
+            description,
+            status=401,
+            caller=caller,
+            reason=reason,
+            # RFC 6749 §5.2 asks for the challenge when the header was tried.
+            headers={"WWW-Authenticate": 'Basic realm="SCIM"'} if _tries_header() else None,
+        )
 
 
 @blueprint.route(
@@ -201,6 +217,7 @@ def _by_assertion(state: State, sent: dict[str, str]) -> bearer.Caller:
         raise InvalidClientError(
             "This assertion has expired, or is not valid yet. Get a new one.",
             caller=bearer.caller_of(state, refusal.credential),
+            reason=Reason.OAUTH_ASSERTION,
         ) from refusal
     except DirectoryError as error:
         raise OAuthError(
@@ -220,6 +237,7 @@ def _belonging(caller: bearer.Caller, client_id: str) -> bearer.Caller:
             "This client identifier belongs to something else than what came with it. Copy the "
             f"Client Identifier of {bearer.PLACE} again.",
             caller=caller,
+            reason=Reason.OAUTH_CLIENT,
         )
     return caller
 
@@ -228,17 +246,20 @@ def _admit(state: State, caller: bearer.Caller) -> None:
     try:
         bearer.admit(state, caller)
     except Forbidden as refusal:
-        raise OAuthError("unauthorized_client", refusal.detail, caller=caller) from refusal
+        raise OAuthError(
+            "unauthorized_client", refusal.detail, caller=caller, reason=refusal.reason
+        ) from refusal
     except Paused as refusal:
         raise OAuthError(
             "temporarily_unavailable",
             refusal.detail,
             status=refusal.status,
             caller=caller,
+            reason=refusal.reason,
             headers=refusal.headers(),
         ) from refusal
     except SCIMError as refusal:
-        raise InvalidClientError(refusal.detail, caller=caller) from refusal
+        raise InvalidClientError(refusal.detail, caller=caller, reason=refusal.reason) from refusal
 
 
 # The answer
@@ -307,7 +328,12 @@ def _record_refusal(state: State, error: OAuthError) -> None:
         )
     elif tokens.touch(state.session, state.scim.records, caller.token, request.remote_addr):
         _record(
-            state, caller, log.Event.OAUTH_REFUSED, status=error.status, detail=error.description
+            state,
+            caller,
+            log.Event.OAUTH_REFUSED,
+            status=error.status,
+            reason=error.reason,
+            detail=error.description,
         )
         state.session.commit()
 

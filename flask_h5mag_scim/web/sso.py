@@ -470,6 +470,7 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
             key,
             log.Event.SSO_REFUSED,
             status=refusals.STATUS.get(refusal.reason, 403),
+            reason=refusal.reason,
             detail=_detail(refusal, reference),
         )
         state.session.commit()
@@ -619,7 +620,8 @@ def _fail_test(
     state = get_state()
     reference = _reference()
     _note(refusal, reference, account=state.scim.account_key(account))
-    _log_test(account, "failed: " + _detail(refusal, reference), status=403)
+    detail = "failed: " + _detail(refusal, reference)
+    _log_test(account, detail, status=403, reason=refusal.reason)
     result = {
         "passed": False,
         "tenant": tenant_id,
@@ -744,6 +746,7 @@ def _log_test(
     *,
     event: log.Event = log.Event.SSO_TESTED,
     status: int | None = None,
+    reason: str | None = None,
 ) -> None:
     state = get_state()
     log.record(
@@ -753,6 +756,7 @@ def _log_test(
         event,
         actor=forms.actor(),
         status=status,
+        reason=reason,
         detail=detail,
     )
 

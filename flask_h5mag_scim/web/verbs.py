@@ -11,6 +11,7 @@ from ..protocol.versions import matches
 from ..provisioning.groups import GroupResource
 from ..provisioning.resources import Change
 from ..provisioning.users import UserResource
+from ..reasons import Reason
 from ..records import break_glass, links, locks, versions
 from . import bearer, brake, journal
 from .exchange import Answer, Exchange, View, presented, tag_of
@@ -102,13 +103,15 @@ def _held(exchange: Exchange, *, deleting: bool = False) -> tuple[Any, bool]:
         raise Forbidden(
             "This User is a break-glass owner of the account, the way in when Microsoft is not, "
             "and is not provisioned. Leave the person out of the scope of provisioning, or name "
-            "another break-glass owner first."
+            "another break-glass owner first.",
+            reason=Reason.BREAK_GLASS,
         )
     if not scim.can_adopt(obj, exchange.caller.account):
         raise Forbidden(
             "This User was in the application before provisioning began, and the application "
             "keeps it for itself. Leave the person out of the scope of provisioning, or change "
-            "them in the application."
+            "them in the application.",
+            reason=Reason.ADOPT,
         )
     return obj, True
 

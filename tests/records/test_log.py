@@ -40,6 +40,7 @@ def test_an_entry_keeps_what_it_is_told_and_no_more_than_fits(app: Flask) -> Non
             resource_id="\x00" + "i" * 300,
             status=400,
             scim_type="invalidValue",
+            reason="r" * 50,
             detail="\x00" + "d" * 3000,
             paths=["userName"],
             ignored=["costume"],
@@ -50,6 +51,7 @@ def test_an_entry_keeps_what_it_is_told_and_no_more_than_fits(app: Flask) -> Non
         assert (entry.resource_type, entry.scim_type) == ("User", "invalidValue")
         assert (entry.paths, entry.ignored) == (["userName"], ["costume"])
         assert (len(entry.actor), len(entry.resource_id), len(entry.detail)) == (255, 255, 2000)
+        assert len(entry.reason) == 40
         assert entry.detail.startswith("\ufffd")
         assert entry.at.tzinfo is not None
         db.session.remove()

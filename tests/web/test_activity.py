@@ -22,14 +22,14 @@ from example_app.provisioning import scim
 from flask_h5mag_scim import texts
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.protocol import errors
+from flask_h5mag_scim.reasons import Reason
 from flask_h5mag_scim.records import accounts, break_glass, log, tokens
-from flask_h5mag_scim.records.brake import HELD_BACK
 from flask_h5mag_scim.records.models import LogKind
 from flask_h5mag_scim.web import access_tokens, explanations, export, refusals
 from flask_h5mag_scim.web.activity import ONLY, PAGE_SIZE
 
 from ..conftest import Entra, both_databases, make_token
-from .test_pages import Admin, Page, _account, add_user, owner, reconfigure
+from .test_pages import Admin, Page, _account, add_user, change_token, owner, reconfigure
 
 __all__ = ["owner"]  # the fixture
 
@@ -626,6 +626,7 @@ def test_every_error_of_a_request_is_explained(app: Flask) -> None:
             log.Event.REFUSED,
             status=error.status,
             scim_type=error.scim_type,
+            reason=error.reason,
             detail=error.without_values(),
         )
         told[type(error).__name__] = explanation.what
@@ -648,8 +649,8 @@ def test_every_refused_sign_in_is_explained(app: Flask) -> None:
     assert len(reasons()) > 30
     for reason in reasons():
         assert reason in explanations.REASONS, reason
-        explained(app, log.Event.SSO_REFUSED, status=403, detail=f"{reason}, reference 1A2B3C4D")
-        explained(app, log.Event.SSO_TESTED, status=403, detail=f"failed: {reason}, reference 1")
+        explained(app, log.Event.SSO_REFUSED, status=403, reason=reason)
+        explained(app, log.Event.SSO_TESTED, status=403, reason=reason)
     for number, meaning in refusals.AADSTS.items():
         assert meaning in explanations.NUMBERS
         for reason in ("provider", "client", "own_client"):
@@ -657,23 +658,20 @@ def test_every_refused_sign_in_is_explained(app: Flask) -> None:
                 app,
                 log.Event.SSO_REFUSED,
                 status=403,
+                reason=reason,
                 detail=f"{reason}, reference 1A2B3C4D, AADSTS{number}",
             )
-    of_another_time = explained(app, log.Event.SSO_REFUSED, status=403, detail="no such reason")
+    of_another_time = explained(app, log.Event.SSO_REFUSED, status=403, reason="no such")
     assert "H5mag" in of_another_time.who
 
 
-def test_every_refused_password_is_explained(app: Flask) -> None:
-    """By why it opened nothing."""
-    told = {
-        explained(app, log.Event.SSO_PASSWORD_REFUSED, status=403, detail=detail).what
-        for detail in (
-            "Microsoft is required",
-            "a break-glass owner who no longer manages the account",
-            "a break-glass owner without a second factor",
-        )
-    }
-    assert len(told) == 3
+def test_every_reason_is_explained(app: Flask) -> None:
+    """Each in words of its own; a reason that this release does not know is none."""
+    told = {explained(app, log.Event.REFUSED, status=403, reason=reason).what for reason in Reason}
+    assert len(told) == len(Reason)
+    of_another_time = explained(app, log.Event.REFUSED, status=403, reason="no such")
+    assert of_another_time == explained(app, log.Event.REFUSED, status=403)
+    assert of_another_time.what not in told
 
 
 def test_what_went_well_needs_no_explanation(app: Flask) -> None:
@@ -709,8 +707,8 @@ def test_no_step_is_written_that_nothing_uses() -> None:
 def test_what_entra_really_meets_has_its_own_explanation(
     app: Flask, entra: Entra, owner: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sentences of the answers are recognised: a draft, a twin, the last owner, a protected
-    user, one that the host keeps, somebody who is gone, a wrong address, a filter."""
+    """A draft, a twin, the last owner, a protected user, one that the host keeps, somebody who
+    is gone, a wrong address, a filter, a pause and the brake are told apart."""
     refused: list[tuple[str, str]] = []
 
     def told(answer: Any, status: int) -> str:
@@ -764,6 +762,31 @@ def test_what_entra_really_meets_has_its_own_explanation(
     with app.app_context():
         accounts.pause(db.session, scim.records, _account(), by="owner@acme.example")
         db.session.commit()
-    paused = entra.get("/Users").get_json(force=True)  # in the log once a minute
-    assert "was paused here" in explained(app, log.Event.REFUSED, detail=paused["detail"]).what
-    assert "holds back the rest" in explained(app, log.Event.REFUSED, detail=HELD_BACK).what
+    change_token(app, entra.token, last_used_at=None)  # in the log once a minute
+    assert "was paused here" in told(entra.get("/Users"), 503)
+    with app.app_context():
+        accounts.resume(db.session, scim.records, _account())
+        db.session.commit()
+    reconfigure(app, brake_users=1)
+    others = [entra.user(name)["id"] for name in ("bob", "cyd")]
+    assert entra.patch(f"/Users/{others[0]}", off).status_code == 200
+    assert "the brake holds back the rest" in told(entra.patch(f"/Users/{others[1]}", off), 403)
+
+
+def test_a_hosts_own_sentence_is_taken_for_nothing_of_ours(
+    app: Flask, entra: Entra, owner: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever words it uses: the explanation goes by the reason, and it has none."""
+
+    class NotYours(errors.SCIMError):
+        status = 403
+
+    def can_adopt(user: Any, account: Any) -> bool:
+        raise NotYours("This token has expired: the application protects this User.")
+
+    monkeypatch.setattr(scim, "can_adopt", can_adopt)
+    with app.app_context():
+        key = db.session.scalars(sa.select(User.id).filter_by(username="owner@acme.example")).one()
+    off = {"op": "replace", "path": "active", "value": False}
+    assert entra.patch(f"/Users/{key}", off).status_code == 403
+    assert "H5mag does not allow this request" in opened(look(owner, only="errors"))

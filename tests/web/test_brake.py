@@ -19,8 +19,9 @@ from flask import Flask
 from example_app.models import User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import brake_engaged
+from flask_h5mag_scim.reasons import Reason
 from flask_h5mag_scim.records import brake, log
-from flask_h5mag_scim.records.brake import HELD_BACK, Limits
+from flask_h5mag_scim.records.brake import Limits
 from flask_h5mag_scim.records.models import now
 
 from ..conftest import Entra, both_databases, error_of
@@ -123,7 +124,6 @@ def test_the_brake_engages_after_the_limit(
     assert [leave(entra, id) for id in ids[:2]] == [200, 200]
     assert signals == mails == []
     detail = error_of(entra.patch(f"/Users/{ids[2]}", OFF), 403)
-    assert detail == HELD_BACK
     assert "neither deactivated nor deleted" in detail
     assert "Account → Provisioning & SSO" in detail
     error_of(entra.delete(f"/Users/{ids[3]}"), 403)
@@ -140,7 +140,8 @@ def test_the_brake_engages_after_the_limit(
     (engaged,) = events(app, log.Event.BRAKE_ENGAGED)
     assert engaged.detail == "2 people within an hour"
     assert len(events(app, log.Event.WARNED)) == 1
-    assert [entry.detail for entry in events(app, log.Event.REFUSED)] == [HELD_BACK] * 3
+    refused = events(app, log.Event.REFUSED)
+    assert [(entry.reason, entry.detail) for entry in refused] == [(Reason.BRAKE, detail)] * 3
     # Everything else passes.
     assert (
         entra.patch(f"/Users/{ids[2]}", {"op": "add", "path": "title", "value": "x"}).status_code
@@ -346,7 +347,7 @@ def test_each_operation_of_a_bulk_request_counts(
     }
     answer = entra.post("/Bulk", body).get_json()
     assert [o["status"] for o in answer["Operations"]] == ["200", "200", "403", "403", "204", "403"]
-    assert answer["Operations"][2]["response"]["detail"] == HELD_BACK
+    assert "holds back the rest" in answer["Operations"][2]["response"]["detail"]
     assert active(app) == 3
     assert signals == ["acme"]
     assert len(mails) == len(events(app, log.Event.BRAKE_ENGAGED)) == 1

@@ -19,8 +19,10 @@ from example_app import recovery
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import break_glass_used
+from flask_h5mag_scim.reasons import Reason
 from flask_h5mag_scim.records import break_glass, links, providers
 from flask_h5mag_scim.records.models import Mode, now
+from flask_h5mag_scim.web import explanations
 from flask_h5mag_scim.web import require as rules
 
 from ..conftest import PASSWORD, both_databases, password_hash, restamp
@@ -651,17 +653,24 @@ def demoted(world: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "with_code", "before", "reason"),
+    ("user", "with_code", "before", "reason", "meaning"),
     [
-        ("kim", True, None, "Microsoft is required"),  # an owner, not named
-        ("lin", False, None, "a break-glass owner without a second factor"),
-        ("lin", True, demoted, "a break-glass owner who no longer manages the account"),
+        # An owner, not named
+        ("kim", True, None, Reason.MICROSOFT_REQUIRED, "the account requires Microsoft"),
+        ("lin", False, None, Reason.BREAK_GLASS_FACTOR, "has no second factor"),
+        ("lin", True, demoted, Reason.BREAK_GLASS_ROLE, "neither owner nor admin"),
     ],
 )
 def test_break_glass_is_refused_and_logged(
-    world: Office, user: str, with_code: bool, before: Callable[[Office], None] | None, reason: str
+    world: Office,
+    user: str,
+    with_code: bool,
+    before: Callable[[Office], None] | None,
+    reason: Reason,
+    meaning: str,
 ) -> None:
-    """For who is not named, shows no second factor, or manages nothing any more."""
+    """For who is not named, shows no second factor, or manages nothing any more; and the log
+    tells the three apart."""
     require(world)
     key = getattr(world, user)
     if before is not None:
@@ -670,7 +679,13 @@ def test_break_glass_is_refused_and_logged(
     client, answer = post_password(world, f"{user}@acme.example", code=code)
     assert answer.status_code == 403
     assert who(client) is None
-    assert (world.events()[-1], world.log()[-1].detail) == ("sso.password_refused", reason)
+    entry = world.log()[-1]
+    assert (entry.event, entry.status) == ("sso.password_refused", 403)
+    assert entry.reason == reason
+    with world.app.app_context():
+        explanation = explanations.explain(entry)
+    assert explanation is not None
+    assert meaning in explanation.what
 
 
 @both_databases

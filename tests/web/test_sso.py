@@ -258,7 +258,7 @@ def assert_refused(
     assert who(client) is None
     assert pending(client) == 0
     entry = world.log()[-1]
-    assert entry.event == "sso.refused"
+    assert (entry.event, entry.reason) == ("sso.refused", reason)
     assert entry.detail.startswith(f"{reason}, reference ")
     reference = re.search(r"reference ([0-9A-F]{8})", entry.detail)
     assert reference is not None
@@ -1391,7 +1391,7 @@ def test_a_failed_test(
     assert set(world.rows()) == {ProviderState.IN_FORCE, ProviderState.PENDING}
     assert world.rows()[ProviderState.PENDING].tested_at is None
     assert world.log()[-1].event == "sso.tested"
-    assert world.log()[-1].detail.startswith("failed: ")
+    assert world.log()[-1].detail.startswith(f"failed: {world.log()[-1].reason}, ")
     assert who(client) == world.owner
 
 
