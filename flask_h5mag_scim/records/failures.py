@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,31 +13,18 @@ from .models import LogKind, Records
 
 #: More are not counted: nobody acts differently upon them.
 MAX_COUNTED = 1000
-#: Of so many former tokens it is worth while to know when they were saved.
-MAX_TOKENS = 20
+#: Refusals that are no failures: tries of a token that is not saved are part of setting it up,
+#: and of what the brake holds back the admins are told in another way.
+_EXPECTED = (Reason.TOKEN_DRAFT, Reason.BRAKE)
 
 
-def count(
-    session: Session,
-    records: Records,
-    account_id: Any,
-    *,
-    since: datetime,
-    saved: Mapping[str, datetime],
-) -> int:
-    """How many requests were refused since a time, up to :data:`MAX_COUNTED`.
+def count(session: Session, records: Records, account_id: Any, *, since: datetime) -> int:
+    """How many requests failed since a time, up to :data:`MAX_COUNTED`.
 
-    Left out are tries of a token that was not saved yet, which are part of setting it up, 503,
-    with which a client is asked to come back: nothing is lost by it, and what the brake held
-    back, of which the admins are told in another way.
-
-    :param saved: the account's credentials by their fingerprint, and since when each is one.
+    Left out are tries of a token that is not saved, what the brake holds back, and 503, with
+    which a client is asked to come back: nothing is lost by it.
     """
     Entry = records.LogEntry
-    was_saved = [
-        sa.and_(Entry.fingerprint == fingerprint, Entry.at >= at)
-        for fingerprint, at in saved.items()
-    ]
     found = (
         sa.select(Entry.id)
         .where(
@@ -46,8 +32,7 @@ def count(
             Entry.kind == LogKind.ERROR,
             Entry.at >= since,
             Entry.status != 503,
-            sa.or_(Entry.reason.is_(None), Entry.reason != Reason.BRAKE),
-            sa.or_(Entry.status != 401, Entry.fingerprint.is_(None), *was_saved),
+            sa.or_(Entry.reason.is_(None), Entry.reason.not_in(_EXPECTED)),
         )
         .order_by(Entry.at.desc(), Entry.id.desc())
         .limit(MAX_COUNTED)

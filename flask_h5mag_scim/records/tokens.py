@@ -72,6 +72,8 @@ class Verified:
     name: str
     fingerprint: str
     state: TokenState
+    #: Whether it is more than a draft, whatever became of it.
+    was_saved: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     #: Since when, and by whom, provisioning of the account is paused.
@@ -306,6 +308,7 @@ def verified(kind: CredentialKind, row: Sequence[Any]) -> Verified:
             expires_at=expires_at,
             revoked_at=revoked_at,
         ),
+        was_saved=activated_at is not None,
         expires_at=expires_at,
         last_used_at=last_used_at,
         paused_at=paused_at,

@@ -102,7 +102,8 @@ def admit(state: State, caller: Caller) -> None:
         case _, TokenState.EXPIRED:
             raise Unauthorized(
                 f"This token has expired. Generate and save a new one in {PLACE}.",
-                reason=Reason.TOKEN_EXPIRED,
+                # A draft that was left too long was never in use.
+                reason=Reason.TOKEN_EXPIRED if caller.token.was_saved else Reason.TOKEN_DRAFT,
             )
         case _, TokenState.REVOKED:
             raise revoked(state, caller)

@@ -58,17 +58,10 @@ class Facts:
         """Those of ``account`` at the time ``at``: two statements besides those of ``held``."""
         state = get_state()
         scim, key = state.scim, state.scim.account_key(account)
-        held = held or Credentials.of(account, at)
-        # Who came back with the old token after it was replaced has failed, too.
-        known = [*held.active, *held.former[: failures.MAX_TOKENS]]
-        saved = {token.fingerprint: token.activated_at or token.created_at for token in known}
-        saved |= {trusted.fingerprint: trusted.created_at for trusted in held.trusted}
-        failed = failures.count(
-            state.session, scim.records, key, since=at - FAILURES_WITHIN, saved=saved
-        )
+        failed = failures.count(state.session, scim.records, key, since=at - FAILURES_WITHIN)
         row = state.session.execute(_standing(account)).one()
         return cls(
-            held=held,
+            held=held or Credentials.of(account, at),
             is_licensed=bool(scim.is_licensed(account)),
             paused_at=row.paused_at,
             paused_by=row.paused_by or "",

@@ -24,7 +24,7 @@ from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.protocol import errors
 from flask_h5mag_scim.reasons import Reason
 from flask_h5mag_scim.records import accounts, break_glass, log, tokens
-from flask_h5mag_scim.records.models import LogKind
+from flask_h5mag_scim.records.models import LogKind, now
 from flask_h5mag_scim.web import access_tokens, explanations, export, refusals
 from flask_h5mag_scim.web.activity import ONLY, PAGE_SIZE
 
@@ -790,3 +790,17 @@ def test_a_hosts_own_sentence_is_taken_for_nothing_of_ours(
     off = {"op": "replace", "path": "active", "value": False}
     assert entra.patch(f"/Users/{key}", off).status_code == 403
     assert "H5mag does not allow this request" in opened(look(owner, only="errors"))
+
+
+def test_a_draft_that_is_too_old_was_never_saved(app: Flask, entra: Entra, owner: Admin) -> None:
+    """That is what its tries mean, and none of them is a failure."""
+    entra.get("/Users")
+    draft = owner.generate().token
+    change_token(app, draft, created_at=now() - timedelta(hours=2))
+    late = Entra(app.test_client(), draft)
+    for _ in range(5):
+        assert "has expired" in late.get("/Users").get_json(force=True)["detail"]
+        change_token(app, draft, last_used_at=None)
+    page = look(owner, only="errors")
+    assert "not saved, so H5mag does not accept it yet" in opened(page)
+    assert "Attention" not in owner.open().pill
