@@ -19,6 +19,7 @@ from ..protocol.messages import Query
 from ..protocol.paths import AttrExp, Filter, LogExp, Not, ValuePath, parse_filter
 from ..provisioning.expressions import Comparison, Constant, Joined, Negation, Relation, Shape
 from ..provisioning.resources import Resource
+from ..records.models import single_key
 from ..state import State, get_state
 from ..texts import say
 from . import catalog, plans
@@ -220,7 +221,7 @@ def _account_id(state: State, name: str | None) -> Any:
 
 def any_account(state: State) -> Any:
     """The key of some account, to ask for plans with; one that nobody has where there is none."""
-    key = sa.inspect(state.scim.account).primary_key[0]
+    key = single_key(state.scim.account)
     found = state.session.scalar(sa.select(key).limit(1))
     if found is not None:
         return found

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..reasons import Reason
-from . import locks
+from . import links, locks
 from .models import LogKind, Records, now
 from .upserts import Upsert
 
@@ -214,13 +214,7 @@ def _allowed(
         return limits.allowed(0)
     users, counted_at = known.users_counted, known.users_counted_at
     if users is None or counted_at is None or at - counted_at >= WINDOW:
-        UserLink = records.UserLink
-        provisioned = (
-            sa.select(sa.func.count())
-            .select_from(UserLink)
-            .where(UserLink.account_id == account_id, UserLink.provisioned_at.is_not(None))
-        )
-        users = (session.scalar(provisioned) or 0) + besides
+        users = links.count_provisioned(session, records, account_id) + besides
         _write(session, records, account_id, users_counted=users, users_counted_at=at)
     return limits.allowed(users)
 

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .models import single_key
+
 
 def begin_write(session: Session, model: type[Any]) -> None:
     """On SQLite, take the write lock before anything is read.
@@ -31,5 +33,5 @@ def lock_account(session: Session, account: type[Any], account_id: Any) -> None:
     for it that take an owner away or put a group into a group.
     """
     begin_write(session, account)
-    key = sa.inspect(account).primary_key[0]
+    key = single_key(account)
     session.execute(sa.select(key).where(key == account_id).with_for_update(key_share=True))

@@ -475,7 +475,7 @@ class Records:
         once like :attr:`token_by_hash`, because it is asked for with every request."""
         Provider, BreakGlass = self.IdentityProvider, self.BreakGlass
         UserLink, AccountState = self.UserLink, self.AccountState
-        account = sa.inspect(self.account).primary_key[0]
+        account = single_key(self.account)
         user_id: Any = sa.bindparam("scim_user")
         return (
             sa.select(
@@ -506,7 +506,7 @@ class Records:
 
     def with_account(self, model: type[Any]) -> sa.Select[Any]:
         """Rows of ``model``, each beside the account that it belongs to."""
-        key = sa.inspect(self.account).primary_key[0]
+        key = single_key(self.account)
         return sa.select(model, self.account).join(self.account, key == model.account_id)
 
 

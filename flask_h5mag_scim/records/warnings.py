@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from . import locks
-from .models import Records, now
+from .models import Records, now, single_key
 
 #: With how many days left people are warned of an end; 0 is when it has come.
 STEPS = (30, 14, 3, 0)
@@ -92,7 +92,7 @@ def watched(session: Session, records: Records, *, after: Any = None, limit: int
 
     :param after: the key after which to go on.
     """
-    key = sa.inspect(records.account).primary_key[0]
+    key = single_key(records.account)
     owners = (records.Token, records.FederatedCredential, records.IdentityProvider)
     found = sa.select(key).where(
         sa.or_(*(sa.exists().where(owner.account_id == key) for owner in owners))

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..records import failures
+from ..records.models import single_key
 from ..state import get_state
 from ..texts import ago, ahead, say
 from .credentials import CYCLE, Credentials
@@ -100,7 +101,7 @@ def _standing(account: Any) -> sa.Select[Any]:
     )
     listed = scim.group.select(key).order_by(None)
     groups = listed.with_only_columns(scim.group.key_attribute, maintain_column_froms=True)
-    own = sa.inspect(records.account).primary_key[0]
+    own = single_key(records.account)
     return (
         sa.select(
             AccountState.paused_at,
