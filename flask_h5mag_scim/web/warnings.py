@@ -53,7 +53,7 @@ def due(account: Any, at: datetime, facts: Facts | None = None) -> list[Warning]
     if not state.scim.is_licensed(account):
         return []
     facts = facts or Facts.of(account, at)
-    found = [_brake(account), _token(facts, at), _secret(account, at)]
+    found = [_brake(facts.braked_at), _token(facts, at), _secret(account, at)]
     if facts.paused_at is None:
         found += [_failing(facts), _quiet(facts, at)]
     return [warning for warning in found if warning is not None]
@@ -82,7 +82,9 @@ def tell(account: Any, *, facts: Facts | None = None) -> list[Warning]:
 
 def tell_of_brake(account: Any) -> None:
     """Tell the admins that the brake of ``account`` has engaged, if it has. Commits then."""
-    warning = _brake(account)
+    state = get_state()
+    key = state.scim.account_key(account)
+    warning = _brake(brake.standing(state.session, state.scim.records, key).braked_at)
     _tell(account, [] if warning is None else [warning])
 
 
@@ -100,12 +102,7 @@ def tell_of_dead_secret(account: Any, provider: IdentityProviderMixin) -> None:
 # -- what there is to tell -----------------------------------------------------------------
 
 
-def _brake(account: Any) -> Warning | None:
-    state = get_state()
-    if not state.config.has_brake:
-        return None
-    key = state.scim.account_key(account)
-    engaged_at = brake.standing(state.session, state.scim.records, key).braked_at
+def _brake(engaged_at: datetime | None) -> Warning | None:
     if engaged_at is None:
         return None
     return Warning(
