@@ -13,7 +13,6 @@ from ..texts import say
 from ..web import brake
 from .shell import (
     OPERATOR,
-    Command,
     Group,
     about_account,
     for_account,
@@ -26,7 +25,7 @@ from .shell import (
 group = Group("brake", help="The brake on mass deactivation.")
 
 
-@group.command("show", cls=Command, example="flask scim brake show --account acme")
+@group.command("show", example="flask scim brake show --account acme")
 @json_option
 @about_account
 def brake_show(state: State, account: Any, account_id: Any, as_json: bool) -> None:
@@ -70,7 +69,7 @@ def brake_show(state: State, account: Any, account_id: Any, as_json: bool) -> No
     show_pairs(pairs)
 
 
-@group.command("release", cls=Command, example="flask scim brake release --account acme")
+@group.command("release", example="flask scim brake release --account acme")
 @for_account
 def brake_release(state: State, account: Any, account_id: Any) -> None:
     """Let everything pass for 24 hours; then the brake watches again."""

@@ -197,12 +197,9 @@ def tag_of(
 
 
 def present(
-    exchange: Exchange, sources: Sequence[Any], projection: Projection, *, new: bool = False
+    exchange: Exchange, sources: Sequence[Any], projection: Projection
 ) -> list[dict[str, Any]]:
-    """Entities or rows as resources; what refers to others is read once for all of them.
-
-    :param new: whether they were made just now, so that nothing refers to them yet.
-    """
+    """Entities or rows as resources; what refers to others is read once for all of them."""
     documents = exchange.resource.map.documents(sources)
     tags = None
     if projection.shows("meta"):
@@ -210,7 +207,7 @@ def present(
             tag_of(exchange, source, document)
             for source, document in zip(sources, documents, strict=True)
         ]
-    return presented(exchange, sources, documents, tags, projection, new=new)
+    return presented(exchange, sources, documents, tags, projection)
 
 
 def presented(
@@ -222,7 +219,10 @@ def presented(
     *,
     new: bool = False,
 ) -> list[dict[str, Any]]:
-    """:func:`present` for those whose documents and entity tags are there already."""
+    """:func:`present` for those whose documents and entity tags are there already.
+
+    :param new: whether they were made just now, so that nothing refers to them yet.
+    """
     resource = exchange.resource
     base = exchange.state.provisioning_url
     relation, related = resource.relation, {}
