@@ -125,7 +125,7 @@ _STATUSES: Mapping[int, str] = MappingProxyType(
 _AGAIN: _Cure = (_NOBODY, ("again",))
 _OURS: _Cure = (_H5MAG, ("test", "support.reference"))
 _SETTINGS: _Cure = (_YOU, ("settings",))
-REASONS: Mapping[str, _Cure] = MappingProxyType(
+SIGN_IN_CURES: Mapping[str, _Cure] = MappingProxyType(
     {
         "not_provisioned": (_MICROSOFT, ("assign", "external_id", "on_demand")),
         "no_upn": (_MICROSOFT, ("assign", "external_id", "upn")),
@@ -175,7 +175,7 @@ REASONS: Mapping[str, _Cure] = MappingProxyType(
     }
 )
 #: The cure by what an AADSTS number means.
-NUMBERS: Mapping[str, _Cure] = MappingProxyType(
+AADSTS_CURES: Mapping[str, _Cure] = MappingProxyType(
     {
         "redirect_uri": (_MICROSOFT, ("redirect", "test")),
         "application": (_MICROSOFT, ("settings", "consent")),
@@ -254,13 +254,13 @@ def _sign_in(entry: LogEntryMixin) -> Explanation:
     found = _NUMBER.search(entry.detail or "")
     number = found[1] if found else None
     is_own = reason in _OWN
-    cure = REASONS.get(reason, _OURS)
+    cure = SIGN_IN_CURES.get(reason, _OURS)
     if meaning := refusals.AADSTS.get(number or ""):
-        own = NUMBERS.get(f"{meaning}.own") if is_own else None
-        cure = own or NUMBERS[meaning]
+        own = AADSTS_CURES.get(f"{meaning}.own") if is_own else None
+        cure = own or AADSTS_CURES[meaning]
     elif reason in _PEOPLE:
         return _with_cure(say(f"nobody.{reason}"), cure)
-    elif reason in _UNHINTED or reason not in REASONS:
+    elif reason in _UNHINTED or reason not in SIGN_IN_CURES:
         return _with_cure(say(f"meaning.sso.{_UNHINTED.get(reason, 'unknown')}"), cure)
     redirect_uri = oidc.redirect_uri(get_state()) if meaning == "redirect_uri" else ""
     return _with_cure(refusals.hint(reason, number, is_own=is_own, redirect_uri=redirect_uri), cure)

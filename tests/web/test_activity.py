@@ -648,11 +648,11 @@ def test_every_refused_sign_in_is_explained(app: Flask) -> None:
     """Each reason of ours and each number of Microsoft's that is known."""
     assert len(reasons()) > 30
     for reason in reasons():
-        assert reason in explanations.REASONS, reason
+        assert reason in explanations.SIGN_IN_CURES, reason
         explained(app, log.Event.SSO_REFUSED, status=403, reason=reason)
         explained(app, log.Event.SSO_TESTED, status=403, reason=reason)
     for number, meaning in refusals.AADSTS.items():
-        assert meaning in explanations.NUMBERS
+        assert meaning in explanations.AADSTS_CURES
         for reason in ("provider", "client", "own_client"):
             explained(
                 app,
@@ -690,8 +690,8 @@ def test_no_step_is_written_that_nothing_uses() -> None:
     """The catalogue's steps and meanings are those of the explanations."""
     cures = [
         *explanations.CURES.items(),
-        *explanations.REASONS.items(),
-        *explanations.NUMBERS.items(),
+        *explanations.SIGN_IN_CURES.items(),
+        *explanations.AADSTS_CURES.items(),
     ]
     used = {f"step.{step}" for _, (_, steps) in cures for step in steps}
     assert used == {key for key in texts.TEXTS if key.startswith("step.")}
