@@ -16,7 +16,7 @@ from ..records.log import Event
 from ..records.models import IdentityProviderMixin, Mode
 from ..state import State, get_state
 from ..texts import say
-from ..web import modes, oidc, people
+from ..web import modes, oidc, people, require
 from .shell import (
     OPERATOR,
     Group,
@@ -61,7 +61,7 @@ def sso_show(state: State, account: Any, account_id: Any, as_json: bool) -> None
             "pending": None,
             "redirect_uri": oidc.redirect_uri(state),
             "sign_on_url": None if known is None else oidc.sign_on_url(state, known),
-            "break_glass": _break_glass(state, account),
+            "break_glass": require.break_glass_names(account),
             "people": None if known is None else asdict(people.reach(account, known.tenant_id)),
         }
     found |= {name: _settings(state, row) for name, row in rows.items() if row is not None}
@@ -239,7 +239,7 @@ def sso_off(state: State, account: Any, account_id: Any) -> None:
 @about_account
 def break_glass_list(state: State, account: Any, account_id: Any, as_json: bool) -> None:
     """List the break-glass owners by user name, one a line."""
-    names = _break_glass(state, account)
+    names = require.break_glass_names(account)
     if as_json:
         show_json(names)
         return
@@ -258,7 +258,7 @@ def break_glass_list(state: State, account: Any, account_id: Any, as_json: bool)
 def break_glass_add(state: State, account: Any, account_id: Any, username: str) -> None:
     """Let USERNAME keep the password when the account requires Microsoft: an active owner or
     admin whom Microsoft Entra does not manage."""
-    _name(state, account, [*_break_glass(state, account), username])
+    _name(state, account, [*require.break_glass_names(account), username])
     click.echo(say("shell.sso.named", name=username), err=True)
 
 
@@ -270,17 +270,12 @@ def break_glass_add(state: State, account: Any, account_id: Any, username: str) 
 @for_account
 def break_glass_remove(state: State, account: Any, account_id: Any, username: str) -> None:
     """Let USERNAME be a break-glass owner no more."""
-    known = _break_glass(state, account)
+    known = require.break_glass_names(account)
     left = [name for name in known if name.casefold() != username.casefold()]
     if left == known:
         raise click.ClickException(say("shell.sso.not_named", name=username))
     _name(state, account, left)
     click.echo(say("shell.sso.removed", name=username), err=True)
-
-
-def _break_glass(state: State, account: Any) -> list[str]:
-    user = state.scim.user
-    return [str(user.value(owner, "userName")) for owner in state.scim.break_glass_owners(account)]
 
 
 def _name(state: State, account: Any, names: Sequence[str]) -> None:

@@ -357,9 +357,7 @@ def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseRespo
     mode = modes.serving(in_force, account)
     serving = in_force if mode is not Mode.OFF else None
     known = pending or in_force
-    sso = answer.sso or SSOForm.stored(
-        in_force, pending, [require.name_of(user) for user in require.break_glass_owners(account)]
-    )
+    sso = answer.sso or SSOForm.stored(in_force, pending, require.break_glass_names(account))
     lifetimes = _lifetimes()
     attributes = scim.user.rows()
     return render(

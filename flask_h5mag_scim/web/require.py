@@ -34,6 +34,11 @@ def names_in(text: str) -> list[str]:
     return list({name.casefold(): name for name in names if name}.values())
 
 
+def break_glass_names(account: Any) -> list[str]:
+    """The user names of the account's break-glass owners."""
+    return [name_of(user) for user in break_glass_owners(account)]
+
+
 def break_glass_owners(account: Any) -> list[Any]:
     """The account's break-glass owners."""
     state = get_state()

@@ -188,8 +188,8 @@ def changed(account: Any, sent: SSOForm) -> Changed:
     settings = log.Query(kinds=(LogKind.SETTING,))
     entries = log.page(state.session, records, key, settings, limit=_LOOKED_THROUGH).entries
     last = next((entry for entry in entries if entry.event in _CHANGES), None)
-    owners = [require.name_of(user) for user in require.break_glass_owners(account)]
-    stored = SSOForm.stored(*providers.load(state.session, records, key), owners)
+    rows = providers.load(state.session, records, key)
+    stored = SSOForm.stored(*rows, require.break_glass_names(account))
     sent = replace(
         sent,
         directory=sent.directory.lower(),
