@@ -33,7 +33,7 @@ class Rotation:
 class Credentials:
     """An account's tokens and trusted identities."""
 
-    #: Newest first. All but the first are retiring.
+    #: Newest first.
     active: list[TokenMixin]
     #: Revoked and expired, newest first.
     former: list[TokenMixin]
@@ -65,6 +65,11 @@ class Credentials:
     def usable(self) -> tuple[TokenMixin | FederatedCredentialMixin, ...]:
         """What opens the door now."""
         return (*self.active, *self.trusted)
+
+    @property
+    def retiring(self) -> list[TokenMixin]:
+        """Those of :attr:`active` that a newer one is to replace."""
+        return self.active[1:]
 
     @property
     def last_used_at(self) -> datetime | None:

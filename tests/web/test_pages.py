@@ -854,6 +854,17 @@ def test_rotation_help_says_when_the_old_token_can_go(app: Flask, owner: Admin) 
     assert told() == ""
 
 
+def test_each_token_says_where_it_stands(app: Flask, owner: Admin) -> None:
+    """The newest is active and the one that it replaces retiring; then those out of use."""
+    revoked, expired = make_token(app, "acme"), make_token(app, "acme")
+    change_token(app, revoked, revoked_at=now())
+    change_token(app, expired, expires_at=now() - timedelta(days=1))
+    made = [revoked, expired, make_token(app, "acme"), make_token(app, "acme")]
+    rows = [row.text for row in owner.open().all("tr")]
+    for text, state in zip(made, ("Revoked", "Expired", "Retiring", "Active"), strict=True):
+        assert any(f"{tokens.hash_text(text)[:6]} {state} " in row for row in rows), state
+
+
 def test_last_use_is_shown_with_time_and_address(app: Flask, owner: Admin) -> None:
     """A request of Entra's makes the status Connected."""
     text = make_token(app, "acme")
