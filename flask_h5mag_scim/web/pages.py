@@ -348,77 +348,98 @@ def _lifetimes() -> list[Lifetime]:
 
 
 def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseResponse:
-    state = get_state()
-    config, scim = state.config, state.scim
-    key = scim.account_key(account)
     standing = live.Standing.of(account, draft=answer.draft, facts=facts)
-    at, held = standing.at, standing.held
-    in_force, pending = standing.in_force, standing.pending
-    mode = modes.serving(in_force, account)
-    serving = in_force if mode is not Mode.OFF else None
-    known = pending or in_force
-    sso = answer.sso or SSOForm.stored(in_force, pending, require.break_glass_names(account))
-    lifetimes = _lifetimes()
-    attributes = scim.user.rows()
     return render(
         "provisioning.html",
         account,
         status=answer.status,
         problems=answer.problems,
-        changed=answer.changed,
         done=answer.done,
-        at=at,
+        at=standing.at,
         standing=standing,
-        held=held,
-        expiring=held.expiring(at),
-        expired=held.expired,
-        orphans=credentials.orphans(account, held),
-        ahead=ahead,
-        full=len(held.active) >= tokens.MAX_ACTIVE,
+        held=standing.held,
         nonce=secrets.token_urlsafe(16),
-        text=answer.text,
-        provisioning_url=state.provisioning_url,
-        token_endpoint=oauth.token_endpoint(state),
-        client_id=access_tokens.client_id(key),
-        name=tokens.clean_name(request.form.get("name", "")) or _default_name(held.active),
-        lifetimes=lifetimes,
-        expires=request.form.get("expires", lifetimes[0].value),
-        sso=sso,
-        # What was typed belongs to the settings that were there when it was typed.
-        sso_version=request.form.get("sso_version", "")
-        if answer.sso
-        else sso_settings.version(account),
-        serving=serving,
-        mode=mode,
-        modes=list(Mode),
-        trial=require.trial(serving),
-        sign_on_path=scim.sso_button_url(account, next=url_for(forms.PAGE)),
-        came_by_microsoft=sessions.current().method == sessions.MICROSOFT,
-        pending=pending,
-        testable=pending or serving,
-        reach=None if known is None else standing.reach,
-        reach_is_partial=standing.facts.users > people.NEWEST,
-        has_registration=config.has_registration,
-        secret=registration.warning((in_force, pending), at),
-        keeps_secret=sso_settings.keeps_secret(sso, (pending, in_force)),
-        consent_url=None
-        if known is None
-        else directory.consent_url(config, known, oidc.redirect_uri(state)),
-        clouds=sso_settings.clouds(config.oidc_clouds, sso.cloud),
-        session_hours=sso_settings.session_hours(sso.session_hours),
-        redirect_uri=oidc.redirect_uri(state),
-        sign_on_url=None if known is None else oidc.sign_on_url(state, known),
-        attributes=attributes,
-        matching=[row.path for row in attributes if row.filterable and row.unique],
-        ignored=log.ignored(state.session, scim.records, key)[:SHOWN],
-        mapping=guide.mapping(attributes),
+        ahead=ahead,
         advice=guide.advice(),
-        roles=scim.user.roles,
-        app_roles=guide.app_roles(scim.user.roles.given) if scim.user.roles else "",
         activity=activity.recent(account),
         brake=brake.context(account),
         shown=SHOWN,
+        **_about_tokens(account, answer, standing),
+        **_about_sign_in(account, answer, standing),
+        **_about_attributes(account),
     )
+
+
+def _about_tokens(account: Any, answer: Answer, standing: live.Standing) -> dict[str, Any]:
+    """What the page says of tokens, and its fields for them."""
+    state, held = get_state(), standing.held
+    lifetimes = _lifetimes()
+    return {
+        "expiring": held.expiring(standing.at),
+        "expired": held.expired,
+        "orphans": credentials.orphans(account, held),
+        "full": len(held.active) >= tokens.MAX_ACTIVE,
+        "text": answer.text,
+        "provisioning_url": state.provisioning_url,
+        "token_endpoint": oauth.token_endpoint(state),
+        "client_id": access_tokens.client_id(state.scim.account_key(account)),
+        "name": tokens.clean_name(request.form.get("name", "")) or _default_name(held.active),
+        "lifetimes": lifetimes,
+        "expires": request.form.get("expires", lifetimes[0].value),
+    }
+
+
+def _about_sign_in(account: Any, answer: Answer, standing: live.Standing) -> dict[str, Any]:
+    """What the page says of single sign-on, and its fields for it."""
+    state = get_state()
+    config, scim = state.config, state.scim
+    in_force, pending = standing.in_force, standing.pending
+    mode = modes.serving(in_force, account)
+    serving = in_force if mode is not Mode.OFF else None
+    known = pending or in_force
+    redirect_uri = oidc.redirect_uri(state)
+    sso = answer.sso or SSOForm.stored(in_force, pending, require.break_glass_names(account))
+    # What was typed belongs to the settings that were there when it was typed.
+    version = request.form.get("sso_version", "") if answer.sso else sso_settings.version(account)
+    return {
+        "sso": sso,
+        "sso_version": version,
+        "changed": answer.changed,
+        "serving": serving,
+        "mode": mode,
+        "modes": list(Mode),
+        "trial": require.trial(serving),
+        "sign_on_path": scim.sso_button_url(account, next=url_for(forms.PAGE)),
+        "came_by_microsoft": sessions.current().method == sessions.MICROSOFT,
+        "pending": pending,
+        "testable": pending or serving,
+        "reach": None if known is None else standing.reach,
+        "reach_is_partial": standing.facts.users > people.NEWEST,
+        "has_registration": config.has_registration,
+        "secret": registration.warning((in_force, pending), standing.at),
+        "keeps_secret": sso_settings.keeps_secret(sso, (pending, in_force)),
+        "consent_url": known and directory.consent_url(config, known, redirect_uri),
+        "clouds": sso_settings.clouds(config.oidc_clouds, sso.cloud),
+        "session_hours": sso_settings.session_hours(sso.session_hours),
+        "redirect_uri": redirect_uri,
+        "sign_on_url": known and oidc.sign_on_url(state, known),
+    }
+
+
+def _about_attributes(account: Any) -> dict[str, Any]:
+    """What the page says of the attributes that are kept, and of those that are not."""
+    state = get_state()
+    scim = state.scim
+    rows, roles = scim.user.rows(), scim.user.roles
+    ignored = log.ignored(state.session, scim.records, scim.account_key(account))
+    return {
+        "attributes": rows,
+        "matching": [row.path for row in rows if row.filterable and row.unique],
+        "ignored": ignored[:SHOWN],
+        "mapping": guide.mapping(rows),
+        "roles": roles,
+        "app_roles": guide.app_roles(roles.given) if roles else "",
+    }
 
 
 def _revoke_page(account: Any, token: TokenMixin, *, typed: str | None = None) -> BaseResponse:
