@@ -14,7 +14,7 @@ TEXTS = {
     "guide.lead": "Each step is ticked when H5mag has seen it happen. In Microsoft Entra you need the role Cloud Application Administrator or a higher one.",
     "guide.token": "Save a token here",
     "guide.token.1": "Press Generate Token above. The Provisioning URL and the API Token appear; the token is shown only this once.",
-    "guide.token.2": "Copy both, or leave this page open until step 2 is done. Press Save: before that the token does not work.",
+    "guide.token.2": "Copy both for step 2, then press Save: before that the token does not work, and after it the token is not shown any more.",
     "guide.request": "Connect Microsoft Entra",
     "guide.request.1": "In the Microsoft Entra admin centre open Enterprise applications → New application, choose H5mag, and press Create. To try it out first, choose Create your own application → Non-gallery.",
     "guide.request.2": "In the new application open Provisioning → New configuration; in older portals: Get started, Provisioning Mode Automatic.",

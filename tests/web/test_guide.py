@@ -235,6 +235,7 @@ def test_the_status_and_the_guide_change_while_somebody_looks(
     window.locator("#h5s-status", has_text="Connected").wait_for()
     assert window.locator("#h5s-step-request").text_content() == "Done"
     assert window.get_by_text("2 of 5 done").is_visible()
+    assert window.locator("#h5s-next", has_text="To replace the token in use").is_visible()
     assert window.locator("details[open] #h5s-step-request").count() == 1, "it stays open"
 
     window.clock.fast_forward(61 * 60_000)

@@ -75,6 +75,20 @@ def test_from_not_set_up_to_connected(app: Flask, owner: Admin) -> None:
     assert owner.open().pill == "Connected Last request 4 min ago. 2 users, 1 group."
 
 
+def test_what_comes_next_stands_above_generate(app: Flask, owner: Admin) -> None:
+    """To copy before Save, to paste before Microsoft Entra has come, to replace from then on."""
+    page = owner.open()
+    assert "copy it and press Save. Then paste it" in page.id("h5s-next").text
+    made = owner.generate()
+    assert not made.has("h5s-next")
+    assert "Copy it before you press Save" in made.id("h5s-token-hint").text
+    saved = owner.save(made).id("h5s-next").text
+    assert saved.startswith("Next, in Microsoft Entra: paste the Provisioning URL")
+    assert "If you have not copied the token, generate a new one." in saved
+    Entra(app.test_client(), made.token).get("/Users")
+    assert owner.open().id("h5s-next").text.startswith("To replace the token in use")
+
+
 def test_people_of_the_host_and_of_others_are_not_counted(
     app: Flask, owner: Admin, entra: Entra, other_entra: Entra
 ) -> None:
