@@ -51,6 +51,7 @@ TEXTS = {
     "sso.test.hint": "Opens a new tab. Tests the saved settings and signs nobody in.",
     "sso.test.later": "Press Save to store these settings. Then one step is left: Test sign-in. They begin when the test has passed.",
     "sso.pending.title": "One step left: Test sign-in",
+    "sso.pending.link": "Go to Test sign-in",
     "pending.off": "These settings can be tested, and change nothing for people.",
     "pending.button": "The button appears when the test has passed.",
     "pending.redirect": "The redirect begins when the test has passed.",

@@ -21,6 +21,7 @@ TEXTS: dict[str, str] = {
     "brake.held.none": "Nobody was held back yet.",
     "brake.held.one": "1 person was held back so far.",
     "brake.held": "{n} people were held back so far.",
+    "brake.held.link": "See who, under Errors",
     "brake.check": "A mistake? See in Microsoft Entra whether a group or a scoping filter was changed, and repair it there. Who was deactivated already comes back with the next cycle.",
     "brake.release.lead": "Are all of them meant to leave? Release the brake: for {length} everything passes, and Microsoft Entra does the rest by itself.",
     "brake.release": "Release the brake",

@@ -112,6 +112,8 @@ class Brake:
     limit: str
     #: How many users it has kept from leaving.
     held_back: str
+    #: Whether that is anybody.
+    holds_somebody: bool
     #: For how long a release holds, in words.
     release: str
 
@@ -135,6 +137,7 @@ def context(account: Any) -> Brake | None:
         released_by=known.released_by or "",
         limit=limit(state),
         held_back=held_back_text(count),
+        holds_somebody=count > 0,
         release=span(brake.RELEASE),
     )
 

@@ -356,6 +356,8 @@ def _page(account: Any, answer: Answer, facts: Facts | None = None) -> BaseRespo
         problems=answer.problems,
         done=answer.done,
         at=standing.at,
+        # The button is further down than the note that speaks of it.
+        one_step_left="sso-pending" in answer.done,
         standing=standing,
         held=standing.held,
         nonce=secrets.token_urlsafe(16),

@@ -507,6 +507,8 @@ def test_the_page_says_what_happened_and_releases(
     assert "after 2 people or 30 % of all provisioned people (5 at least) within an hour" in note
     assert "3 people were held back so far." in note
     assert "for 1 day everything passes" in note
+    link = owner.open().one("a", href=f"{URL}/activity?only=errors")
+    assert link.text == "See who, under Errors"
     page = release(owner)
     assert page.statuses[0] == "The brake is released."
     note = page.id("h5s-brake").text

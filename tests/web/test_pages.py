@@ -592,6 +592,20 @@ def test_generating_again_discards_the_older_draft(app: Flask, owner: Admin) -> 
     assert held(app) == [("draft", "")]
 
 
+def test_while_a_draft_can_be_saved_save_is_what_to_press(app: Flask, owner: Admin) -> None:
+    """Generate again throws away what may be in Microsoft Entra already."""
+    assert "h5s-button--primary" in owner.open().button("Generate Token")["class"]
+    owner.generate()
+    page = owner.open()
+    assert "h5s-button--primary" not in page.button("Generate again")["class"]
+    assert "h5s-button--primary" in page.button("Save")["class"]
+    with app.app_context():
+        made = now() - timedelta(minutes=61)
+        db.session.execute(sa.update(scim.Token).values(created_at=made))
+        db.session.commit()
+    assert "h5s-button--primary" in owner.open().button("Generate again")["class"]
+
+
 def test_what_was_typed_for_sso_survives_generate(app: Flask, owner: Admin) -> None:
     """The fields stand in the same form, so Generate gives them back and stores nothing."""
     page = owner.generate(sso_provider="microsoft", directory="typed", cloud="us")
@@ -1047,7 +1061,11 @@ def test_saved_settings_wait_for_their_test(app: Flask, owner: Admin) -> None:
     assert not page.has("h5s-sign-on-url")
     assert "Test sign-in" not in page.buttons()
     page = owner.save(page, sso_provider="microsoft", directory=f" {TENANT.upper()} ")
-    assert page.statuses == ["Single sign-on is saved. One step left: Test sign-in."]
+    assert page.statuses == [
+        "Single sign-on is saved. One step left: Test sign-in. Go to Test sign-in"
+    ]
+    assert page.one("a", href="#h5s-try").text == "Go to Test sign-in"
+    assert page.id("h5s-try").text == "Test sign-in"
     assert settings(app) == [None, ("pending", TENANT, "global", "redirect")]
     assert "One step left: Test sign-in The redirect begins when the test has passed." in page.notes
     assert page.fields()["directory"] == TENANT

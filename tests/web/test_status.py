@@ -232,7 +232,11 @@ def test_paused_and_by_whom(app: Flask, owner: Admin, entra: Entra) -> None:
     """It is not quiet then."""
     change_token(app, entra.token, last_used_at=now() - timedelta(days=2))
     switch(app, paused_at=now() - timedelta(hours=2), paused_by="admin@acme.example")
-    assert owner.open().pill.startswith("Paused admin@acme.example paused provisioning 2 h ago.")
+    page = owner.open()
+    assert page.pill.startswith("Paused admin@acme.example paused provisioning 2 h ago.")
+    link = page.one("a", href=f"{URL}?#h5s-danger")
+    assert link.text == "Resume it in the danger zone"
+    assert page.has("h5s-danger")
 
 
 def test_without_a_licence_the_header_says_so(app: Flask) -> None:
