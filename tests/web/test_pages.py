@@ -1440,6 +1440,48 @@ def test_what_follows_a_choice_keeps_its_distance(app: Flask, visit: Callable[..
 
 
 @pytest.mark.browser
+def test_pieces_keep_their_distance(app: Flask, visit: Callable[..., Any]) -> None:
+    """What folds away below a table, and a field below its label."""
+    with app.app_context():
+        for ended in (False, True):
+            token = make_token(app, "acme", expires_in=timedelta(days=9))
+            if ended:
+                value = {"expires_at": now() - timedelta(days=1)}
+                which = scim.Token.hash == tokens.hash_text(token)
+                db.session.execute(sa.update(scim.Token).where(which).values(**value))
+                db.session.commit()
+    window = visit()
+    gap = """([above, below]) => document.querySelector(below).getBoundingClientRect().top
+        - document.querySelector(above).getBoundingClientRect().bottom"""
+    assert window.evaluate(gap, [".h5s-tokens", ".h5s-tokens + .h5s-more"]) >= 12
+    window.goto(window.url + "/activity")
+    assert window.evaluate(gap, ["[for=h5s-only]", "#h5s-only"]) >= 4
+
+
+@pytest.mark.browser
+def test_on_paper_save_lies_on_nothing(visit: Callable[..., Any]) -> None:
+    """The bar stays at the foot of the window only where there is a window."""
+    window = visit()
+    position = "getComputedStyle(document.querySelector('.h5s-savebar')).position"
+    assert window.evaluate(position) == "sticky"
+    window.emulate_media(media="print")
+    assert window.evaluate(position) == "static"
+
+
+@pytest.mark.browser
+def test_signs_are_there_in_high_contrast(entra: Entra, visit: Callable[..., Any]) -> None:
+    """A pill's sign is filled, as it is in colour."""
+    entra.get("/Users")
+    window = visit(forced_colors="active")
+    colours = window.evaluate(
+        """() => { const pill = document.querySelector("#h5s-status .h5s-pill");
+            return [getComputedStyle(pill, "::before").backgroundColor,
+                getComputedStyle(pill).color, getComputedStyle(pill).backgroundColor] }"""
+    )
+    assert colours[0] == colours[1] != colours[2]
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_sticks_out(app: Flask, visit: Callable[..., Any], width: int, scheme: str) -> None:
