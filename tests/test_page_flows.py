@@ -571,7 +571,7 @@ def test_everybody_is_signed_out(site: Site, scripts: bool) -> None:
     page = site.window(customer, scripts=scripts)
     unfold(page, "Sessions")
     press(page, "Sign out everywhere")
-    told(page, "Everybody is signed out, but for you here.")
+    told(page, "Everybody is signed out, except you here.")
     other.reload()
     assert "/login" in other.url
     page.reload()

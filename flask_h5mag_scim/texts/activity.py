@@ -72,7 +72,7 @@ TEXTS = {
     "activity.paths": "Attributes",
     "activity.ignored": "Not kept here",
     "activity.body": "What was sent",
-    "activity.values.masked": "Values are masked: the log shows that something changed, and need not repeat what people are called. H5mag can change that.",
+    "activity.values.masked": "Values are masked, like a•••@example.com: the log shows that one changed, not what it was. H5mag can change that.",
     "activity.values.none": "H5mag keeps no values in this log, only the names of attributes.",
     # What happened
     "event.user.created": "Created {what}",

@@ -40,7 +40,7 @@ TEXTS = {
     "step.roles": "In the Microsoft Entra admin centre open App registrations → H5mag → App roles → the role: its Value must be one of those that Provisioning & SSO lists under Attributes.",
     "step.roles.assign": "Or give the person another role: Enterprise applications → your H5mag application → Users and groups → the person → Edit assignment.",
     "step.source": "Correct the value at its source: Microsoft Entra admin centre → Users (or Groups) → the person (or group) → Properties → Edit.",
-    "step.twin": "Look in H5mag for who has this value already; the answer names the attribute. If it is the same person, see to it that the two agree in the matching attribute, and Microsoft Entra joins them.",
+    "step.twin": "Microsoft Entra names the person under Provisioning → Provisioning logs, and the answer names the attribute. Look in H5mag for who has that value already. If it is the same person, see to it that the two agree in the matching attribute, and Microsoft Entra joins them.",
     "step.twin.source": "If it is somebody else, give one of them another value in Microsoft Entra: Users → the person → Properties → Edit.",
     "step.gone": "If the user or group was deleted here on purpose, remove the assignment: Enterprise applications → your H5mag application → Users and groups. If not, press Restart provisioning on Provisioning → Overview, so that Microsoft Entra looks for everybody anew.",
     "step.extra": "If somebody wrote to H5mag with another tool than Microsoft Entra: look at the token of this entry, and revoke it on Provisioning & SSO if you do not know it.",

@@ -45,7 +45,7 @@ TEXTS = {
     "done.sso-saved": "Single sign-on is saved.",
     "done.sso-domain": "{domain} belongs to the directory {tenant}, which is stored in its place.",
     "done.sso-off": "Single sign-on is off. Everyone signs in with their H5mag password.",
-    "done.signed-out-everywhere": "Everybody is signed out, but for you here.",
+    "done.signed-out-everywhere": "Everybody is signed out, except you here.",
     "done.nothing": "Saved. Nothing had changed.",
     "done.break-glass": "The break-glass owners are saved.",
     "done.trial-kept": "Microsoft stays required.",

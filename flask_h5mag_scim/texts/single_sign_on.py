@@ -9,7 +9,7 @@ from __future__ import annotations
 TEXTS = {
     # Single sign-on
     "sso": "Single sign-on",
-    "sso.lead": "People of this account sign in on the Microsoft login page. It finds them by the object ID that provisioning brings.",
+    "sso.lead": "Lets the people of this account sign in with Microsoft. H5mag finds them by the object ID that provisioning brings.",
     "sso.provider": "SSO Provider",
     "sso.none": "None (H5mag passwords)",
     "sso.none.hint": "Everyone signs in with an e-mail address and an H5mag password.",
@@ -86,7 +86,7 @@ TEXTS = {
     "mode.redirect": "Redirect to Microsoft",
     "mode.redirect.hint": "People go to Microsoft as soon as they have typed their name. The H5mag password stays a second way in.",
     "mode.require": "Require Microsoft",
-    "mode.require.hint": "H5mag passwords open this account no more, but for its break-glass owners. Begins with a trial of 30 minutes.",
+    "mode.require.hint": "H5mag passwords no longer open this account, except those of its break-glass owners. Begins with a trial of 30 minutes.",
     "mode.require.links": "{count} of {all} provisioned users have no Microsoft link yet.",
     "mode.require.links.last": "{count} of the last {all} users who were provisioned have no Microsoft link yet.",
     "mode.require.linked": "All provisioned users ({all}) can be found at Microsoft.",
@@ -161,7 +161,7 @@ TEXTS = {
     "session_hours.hint": "A session that came from Microsoft ends after this time, also while somebody is at work in it. What Microsoft has decided meanwhile counts from then on.",
     "session_hours.unknown": "Choose one of the times in the list.",
     "sessions.end": "Sign out everywhere",
-    "sessions.end.hint": "Ends every session of this account’s people at once, on all their devices, but for yours here. They can sign in again.",
+    "sessions.end.hint": "Ends every session of this account’s people at once, on all their devices, except yours here. They can sign in again.",
     # Signing out
     "signed_out": "You are signed out of H5mag",
     "signed_out.microsoft": "Microsoft has not been asked to sign you out. In this browser you may still be signed in there, and in other applications that use the same account.",

@@ -105,6 +105,8 @@ def test_the_guide_is_closed_and_says_what_to_do_in_the_pages_own_words(owner: A
         "with one person",
     ):
         assert words in fold.text
+    titles = [e.text for e in page.all("h3") if fold in e.parents]
+    assert titles[0] == "Before you begin"
     table = page.one("table", class_="h5s-table h5s-mapping")
     rows = [row.text for row in page.all("tr") if table in row.parents][1:]
     assert len(rows) == 12

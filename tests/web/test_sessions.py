@@ -369,7 +369,7 @@ def test_sign_out_everywhere(world: World, lin: str) -> None:
     admin, elsewhere, kim = by_password(world), by_password(world), by_microsoft(world)
     answer = press(admin, "sign-out-everywhere")
     assert (answer.status_code, answer.location) == (303, PAGE)
-    assert "Everybody is signed out, but for you here." in admin.get(PAGE, base_url=PUBLIC_URL).text
+    assert "Everybody is signed out, except you here." in admin.get(PAGE, base_url=PUBLIC_URL).text
     assert not is_in(elsewhere)
     assert not is_in(kim)
     assert is_in(admin)
