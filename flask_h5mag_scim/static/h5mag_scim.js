@@ -15,8 +15,9 @@
   };
 
   // A screen reader announces what changes after the page is there, not what it came with.
+  // innerText, because paragraphs have nothing between them otherwise.
   const arrived = [...page.querySelectorAll(".h5s-note[role=status]")];
-  if (arrived.length) tell(arrived.map((note) => note.textContent.trim()).join(" "));
+  if (arrived.length) tell(arrived.map((note) => note.innerText.trim()).join(" "));
 
   const copy = async (input) => {
     if (navigator.clipboard && window.isSecureContext) {

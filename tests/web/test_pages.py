@@ -1459,6 +1459,19 @@ def test_pieces_keep_their_distance(app: Flask, visit: Callable[..., Any]) -> No
 
 
 @pytest.mark.browser
+def test_what_was_done_is_announced_in_sentences(visit: Callable[..., Any]) -> None:
+    """Two of them have a space between, for who hears them."""
+    window = visit()
+    window.get_by_role("button", name="Generate Token").click()
+    window.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    window.get_by_label("Directory (tenant) ID").fill(TENANT)
+    window.get_by_role("button", name="Save", exact=True).click()
+    window.locator("#h5s-told", has_text="The token is saved and active. Single sign-on").wait_for(
+        state="attached"
+    )
+
+
+@pytest.mark.browser
 def test_on_paper_save_lies_on_nothing(visit: Callable[..., Any]) -> None:
     """The bar stays at the foot of the window only where there is a window."""
     window = visit()
