@@ -96,6 +96,7 @@ TEXTS = {
     "kind.Group.named": "the group {name}",
     "kind.other": "a user or group",
     "kind.was": "{what} ({name})",
+    "updated.told": "Updated {what}: {attributes}",
     "membership": "Changed the members of {group}",
     "membership.told": "Changed the members of {group}: {changes}",
     "membership.added": "added {who}",

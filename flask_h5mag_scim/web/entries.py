@@ -18,7 +18,7 @@ from ..texts import TEXTS, say
 #: What users and groups are called now: by resource type, then by id.
 Names = Mapping[str, Mapping[str, str]]
 
-#: How many of the members that came or left a headline names.
+#: How many a headline names of the members that came or left, and of the attributes that changed.
 NAMED = 3
 
 _MEMBERS = re.compile(r'members(?:\[type eq "(?P<type>\w+)"\])?\.(?P<way>added|removed)')
@@ -76,6 +76,9 @@ def headline(entry: LogEntryMixin, names: Names | None = None) -> str:
     known = names or {}
     if entry.event == Event.GROUP_UPDATED and set(entry.paths or ()) == {"members"}:
         return _membership(entry, known)
+    if entry.event == Event.USER_UPDATED and entry.changes:
+        attributes = _attributes(list(entry.changes))
+        return say("updated.told", what=_whom(entry, known), attributes=attributes)
     if entry.event == Event.REFUSED and f"refused.{entry.method}" in TEXTS:
         return say(f"refused.{entry.method}", what=_whom(entry, known))
     text = TEXTS.get(f"event.{entry.event}")
@@ -128,6 +131,13 @@ def _whom(entry: LogEntryMixin, names: Names) -> str:
         if isinstance(value := after or before, str):
             return say("kind.was", what=kind, name=value)
     return kind
+
+
+def _attributes(paths: Sequence[str]) -> str:
+    """The first of them, an extension's without its long name."""
+    listed = ", ".join(path.rpartition(":")[2] for path in paths[:NAMED])
+    more = len(paths) - NAMED
+    return say("membership.more", names=listed, count=more) if more > 0 else listed
 
 
 # -- members -------------------------------------------------------------------------------

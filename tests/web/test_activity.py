@@ -164,6 +164,21 @@ def test_the_kinds_of_the_filter_cover_the_log_and_part_it(app: Flask, owner: Ad
     assert {kind for wanted in ONLY.values() for kind in wanted} == set(LogKind)
 
 
+def test_an_update_names_what_was_changed(app: Flask, entra: Entra, owner: Admin) -> None:
+    """Not only that it was one: the first three, an extension's without its long name."""
+    grace = entra.user("grace", displayName="Grace")
+    department = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
+    for changed in (
+        {department: "Navy"},
+        {"title": "a", "nickName": "b", "locale": "nl", "timezone": "c"},
+    ):
+        change = {"op": "replace", "value": changed}
+        assert entra.patch(f"/Users/{grace['id']}", change).status_code == 200
+    last, first, _ = found(look(owner, about=grace["id"]))
+    assert first == "Updated Grace: department"
+    assert re.fullmatch(r"Updated Grace: \w+, \w+, \w+ and 1 more", last)
+
+
 @both_databases
 def test_people_groups_requests_and_tokens_are_found_by_what_is_at_hand(
     app: Flask, entra: Entra, other_entra: Entra, owner: Admin
@@ -185,10 +200,12 @@ def test_people_groups_requests_and_tokens_are_found_by_what_is_at_hand(
         ada["id"],
         ada["id"].upper(),
     ):
-        assert found(look(owner, about=about)) == ["Updated Ada L", "Created Ada L"], about
+        assert found(look(owner, about=about)) == ["Updated Ada L: displayName", "Created Ada L"], (
+            about
+        )
     assert found(look(owner, about="editors")) == ["Created the group Editors"]
     assert found(look(owner, about=team["id"])) == ["Created the group Editors"]
-    assert found(look(owner, about=request)) == ["Updated Ada L"]
+    assert found(look(owner, about=request)) == ["Updated Ada L: displayName"]
     assert len(found(look(owner, about=tokens.hash_text(entra.token)[:6]))) == 4
     stranger = other_entra.user("eve")
     theirs = [
