@@ -1472,6 +1472,19 @@ def test_what_was_done_is_announced_in_sentences(visit: Callable[..., Any]) -> N
 
 
 @pytest.mark.browser
+def test_one_click_leads_to_the_step_that_is_left(visit: Callable[..., Any]) -> None:
+    """To the button, with what will be tested in sight."""
+    window = visit(viewport={"width": 1280, "height": 900})
+    window.get_by_label("Microsoft 365 / Microsoft Entra ID").check()
+    window.get_by_label("Directory (tenant) ID").fill(TENANT)
+    window.get_by_role("button", name="Save", exact=True).click()
+    window.get_by_role("link", name="Go to Test sign-in").click()
+    button = window.get_by_role("button", name="Test sign-in")
+    assert button.evaluate("element => element === document.activeElement")
+    assert button.bounding_box()["y"] >= 300
+
+
+@pytest.mark.browser
 def test_on_paper_save_lies_on_nothing(visit: Callable[..., Any]) -> None:
     """The bar stays at the foot of the window only where there is a window."""
     window = visit()
