@@ -28,7 +28,9 @@ MAX_EXPRESSION = 1000
 MAX_DEPTH = 8
 MAX_NAME = 100
 
-_ADDRESS = re.compile(r"([^@\s]*)@([^@\s]+)")
+#: An e-mail address, whose domain says nothing of a person. What else has an @ may be all
+#: name: @ada.lovelace, or the end of https://example.com/@ada.lovelace.
+_ADDRESS = re.compile(r"([^@\s/]+)@([\w-]+(?:\.[\w-]+)*\.[^\W\d_][\w-]*)")
 _SECRET = re.compile(
     r"pass(word|phrase|wd)|\bpwd\b|secret|token|credential|cursor|(api|private)[-_.]?key",
     re.IGNORECASE,
@@ -46,8 +48,10 @@ _OPEN = {
     "count": re.compile(r"-?\d{1,10}"),
     "failonerrors": re.compile(r"-?\d{1,10}"),
 }
+#: Members whose text is a list of names of attributes.
+LISTS = frozenset({"attributes", "excludedattributes"})
 #: Members whose text is an expression: names of attributes, and what they are compared with.
-_EXPRESSIONS = frozenset({"path", "filter", "attributes", "excludedattributes", "sortby"})
+EXPRESSIONS = LISTS | {"path", "filter", "sortby"}
 _TRUTH = frozenset({"true", "false"})
 
 _COMPARISONS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr"})
@@ -55,6 +59,10 @@ _WORDS = frozenset({*_COMPARISONS, "and", "or", "not", "true", "false", "null"})
 _PART = re.compile(r"\s+|[()\[\],]|[^\s()\[\],]+")
 _ATTRIBUTE = re.compile(r"(urn:[\w.:~%+/-]+:)?\$?[A-Za-z][\w-]*(\.\$?[A-Za-z][\w-]*)?", re.ASCII)
 _SUB = re.compile(r"\.\$?[A-Za-z][\w-]*", re.ASCII)
+#: The type in brackets, which alone keeps its quotes.
+_TYPE = re.compile(r'"[\w-]{1,20}"')
+#: What stands before a comparison.
+_OPENING = frozenset({"", "(", "[", "and", "or", "not"})
 
 
 def masked(value: Any) -> Any:
@@ -99,37 +107,39 @@ def body(sent: Any, *, hide: bool, length: int = 4000) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def expression(text: str, *, is_filter: bool = False) -> str:
+def expression(text: str, *, of: str = "path") -> str:
     """A path, a list of names or a filter, even one that cannot be read, for people who need
     not learn what it compares with: names of attributes, operators and brackets, and "…" for
     the rest.
 
-    :param is_filter: whether a name alone says nothing, so that it may be anything.
+    :param of: which of :data:`EXPRESSIONS` it is. In a filter a name alone says nothing, so
+        that it may be anything; and "Lovelace, Ada" is two names in a list alone.
     """
-    if not is_filter and len(text) <= MAX_NAME and _ATTRIBUTE.fullmatch(text):
+    if of != "filter" and len(text) <= MAX_NAME and _ATTRIBUTE.fullmatch(text):
         return text  # as in most operations of a PATCH
     parts = _PART.findall(without_literals(text[:MAX_EXPRESSION]))
     words = [number for number, part in enumerate(parts) if not part.isspace()]
     for place, number in enumerate(words):
         before = parts[words[place - 1]].lower() if place else ""
         after = parts[words[place + 1]].lower() if place + 1 < len(words) else ""
-        if not _is_open(parts[number], before, after, is_filter):
+        if not _is_open(parts[number], before, after, of):
             parts[number] = "…"
     return "".join(parts)
 
 
-def _is_open(part: str, before: str, after: str, is_filter: bool) -> bool:
+def _is_open(part: str, before: str, after: str, of: str) -> bool:
     """Whether a part of an expression is no value."""
     if part in "()[],…" or part.lower() in _WORDS:
         return True
-    if part.startswith('"') or (before == "]" and _SUB.fullmatch(part)):
-        return True  # the type in brackets, which alone kept its quotes; or what follows them
+    if _TYPE.fullmatch(part) or (before == "]" and _SUB.fullmatch(part)):
+        return True  # the type in brackets, or what follows them
     # A name stands before an operator or a bracket, or in a list of names.
     if not _ATTRIBUTE.fullmatch(part):
         return False
+    beside = ("", ",") if of in LISTS else ("",)
     if after in _COMPARISONS or after == "[":
-        return before not in _COMPARISONS
-    return not is_filter and before in ("", ",") and after in ("", ",")
+        return before in _OPENING or before in beside
+    return of != "filter" and before in beside and after in beside
 
 
 class _Name(NamedTuple):
@@ -222,12 +232,12 @@ class _Walk:
         return shown
 
     def _shown(self, text: str, name: str) -> str:
-        if name in _EXPRESSIONS:
+        if name in EXPRESSIONS:
             if not self._hide and not _named(text).is_secret:
                 return text[:MAX_LENGTH]
             if text.startswith("/"):
                 return _address(text)
-            return expression(text, is_filter=name == "filter")[:MAX_LENGTH]
+            return expression(text, of=name)[:MAX_LENGTH]
         text, is_cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
         if not self._hide:
             return f"{text}…" if is_cut else text

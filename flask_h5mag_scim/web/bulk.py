@@ -196,7 +196,9 @@ class _Run:
 
 def _as_sent(operation: BulkOperation) -> Message:
     """An operation that failed, for the log: it may be one that could not even be tried."""
-    return Message(operation.method, {}, lambda: operation.data, address=operation.path)
+    # What is no verb may be anything that somebody wrote.
+    method = operation.method if operation.method in _VERBS else "…"
+    return Message(method, {}, lambda: operation.data, address=operation.path)
 
 
 def _naming(operation: BulkOperation) -> dict[str, str]:

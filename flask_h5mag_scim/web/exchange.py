@@ -146,7 +146,8 @@ _PLAIN = {
     "count": re.compile(r"-?\d{1,10}"),
     "sortorder": re.compile(r"(a|de)scending", re.IGNORECASE),
 }
-_EXPRESSIONS = frozenset({"filter", "attributes", "excludedattributes", "sortby"})
+#: A path stands in bodies only.
+_EXPRESSIONS = masks.EXPRESSIONS - {"path"}
 _PARAMETER = re.compile(r"[A-Za-z]{1,30}")
 #: How many parts and how many parameters of an address are shown.
 _SHOWN = 6
@@ -171,7 +172,7 @@ def shown_address(message: Message, state: State) -> str:
 
 def _shown_parameter(name: str, value: str) -> str:
     if name in _EXPRESSIONS:
-        return masks.expression(value, is_filter=name == "filter")
+        return masks.expression(value, of=name)
     plain = _PLAIN.get(name)
     return value if not value or (plain and plain.fullmatch(value)) else "…"
 

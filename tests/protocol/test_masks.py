@@ -24,7 +24,14 @@ from flask_h5mag_scim.protocol import masks
         ("Łukasz", "Ł•••"),
         ("李雷", "李•••"),
         ("ada@example.com", "a•••@example.com"),
-        ("@example.com", "•••@example.com"),
+        ("ada@b.example.co.uk", "a•••@b.example.co.uk"),
+        ("ada_fabrikam.com#EXT#@contoso.onmicrosoft.com", "a•••@contoso.onmicrosoft.com"),
+        ("@example.com", "@•••"),
+        ("@ada.lovelace", "@•••"),
+        ("https://video.example/@ada.lovelace", "h•••"),
+        ("desk@Lovelace", "d•••"),
+        ("sms@31.612345678", "s•••"),
+        ("x@example.com/ada-lovelace", "x•••"),
         ("ada lovelace@example.com", "a•••"),
         ("a@b@c", "a•••"),
         ("mail ada@example.com now", "m•••"),
@@ -61,8 +68,11 @@ def test_a_mask_leaves_a_letter_and_the_domain(value: Any, shown: Any) -> None:
         ('userName eq "ada" and (title pr or not (active eq true))', None),
         ("urn:a:b:2.0:User:manager.value eq 5", "urn:a:b:2.0:User:manager.value eq …"),
         ('userName eq "ada \\" lovelace" and x eq "', "userName eq … and x eq …"),
-        ("userName,name.givenName, title", "userName,name.givenName, title"),
+        ("Lovelace, Ada", "…, …"),
         ('"ada" eq userName', "… eq …"),
+        ("displayName eq Ada Lovelace eq", "displayName eq … … eq"),
+        ('emails[type eq "work"ada@example.com]', "emails[type eq …]"),
+        ('emails[type eq "work" ada]', 'emails[type eq "work" …]'),
         ("userName eq 'ada lovelace'", "userName eq … …"),
     ],
 )
@@ -71,6 +81,17 @@ def test_an_expression_is_shown_without_what_it_compares_with(text: str, shown: 
     if shown is None:
         shown = text.replace('"ada"', "…")
     assert masks.expression(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("of", "shown"),
+    [("attributes", "Name, x"), ("excludedattributes", "Name, x")]
+    + [(of, "…, …") for of in ("path", "sortby", "filter")],
+)
+def test_only_lists_of_names_are_shown_with_their_commas(of: str, shown: str) -> None:
+    """Many directories write a person so: "Lovelace, Ada"."""
+    assert masks.expression("Name, x", of=of) == shown
+    assert masks.masked({of: "Name, x"}) == {of: shown}
 
 
 def test_names_that_are_paths_lose_their_literals() -> None:
@@ -90,6 +111,7 @@ def test_names_that_are_paths_lose_their_literals() -> None:
         ("emails[type eq 'ada'].value", "emails[type eq …].value"),
         ("ada@example.com", "…"),
         ("Ada Lovelace", "… …"),
+        ("Lovelace, Ada", "…, …"),
     ],
 )
 def test_a_name_that_is_no_attribute_s_is_not_shown(text: str, shown: str) -> None:
