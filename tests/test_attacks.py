@@ -23,7 +23,7 @@ from flask_h5mag_scim.records.models import now
 from flask_h5mag_scim.web import bearer, danger, journal, warnings
 from flask_h5mag_scim.web import bulk as bulk_view
 
-from .conftest import Entra, both_databases
+from .conftest import Entra, both_databases, error_of
 from .web.test_activity import URL, write
 from .web.test_pages import URL as PAGE
 from .web.test_pages import Admin, _account, owner, reconfigure
@@ -46,6 +46,15 @@ def test_a_token_s_name_is_one_plain_line(app: Flask) -> None:
     shell(app, "token", "create", "--account", "acme", "--name", name)
     (found,) = json.loads(shell(app, "token", "list", "--account", "acme", "--json"))
     assert found["name"] == "Entra]0;owned[31m31m Bcc: everybody"
+
+
+def test_a_workload_identity_s_name_is_one_plain_line(app: Flask) -> None:
+    """The log says it as the actor of all that it does."""
+    id = "8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90"
+    whose = ["--account", "acme", "--tenant", id, "--subject", id, "--audience", f"api://{id}"]
+    shell(app, "oauth", "trust", *whose, "--name", f"Entra{ORDERS}\r\nDisconnected by Ada")
+    (found,) = json.loads(shell(app, "oauth", "list", "--account", "acme", "--json"))
+    assert found["name"] == "Entra]0;owned[31m31m Disconnected by Ada"
 
 
 def test_a_mail_s_subject_is_one_line(
@@ -113,6 +122,28 @@ def test_an_export_is_written_into_nobody_else_s_file(
     assert "user.created" in mine.read_text()
     assert mine.stat().st_mode & 0o777 == 0o600
     assert len(list(tmp_path.glob("log.csv*"))) == 2
+
+
+@pytest.mark.parametrize("values", list(LogValues))
+def test_what_cannot_be_logged_is_not_told_to_the_application_s_log(
+    app: Flask,
+    entra: Entra,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    values: LogValues,
+) -> None:
+    """When the database fails at that very moment, no name gets out beside the account's log."""
+    reconfigure(app, log_values=values)
+    entra.user("lovelace")
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise sa.exc.OperationalError("INSERT INTO scim_log", options, Exception("disk full"))
+
+    monkeypatch.setattr(log, "record", fail)
+    answer = entra.post("/Users", {"userName": "lovelace@example.com", "title": "Lovelace"})
+    assert "lovelace@example.com" in error_of(answer, 409, "uniqueness")
+    assert "a refusal could not be logged" in caplog.text
+    assert "lovelace" not in caplog.text.lower()
 
 
 def bulk(*operations: dict[str, Any]) -> dict[str, Any]:

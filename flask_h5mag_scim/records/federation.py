@@ -41,7 +41,7 @@ def trust(
     credential.id = uuid.uuid4()
     credential.account_id = account_id
     credential.fingerprint = credential.id.hex[:6]
-    credential.name = name[:80]
+    credential.name = tokens.clean_name(name)
     credential.cloud, credential.tenant_id = cloud, tenant_id
     credential.subject, credential.audience = subject, audience
     credential.created_by = created_by[:255]

@@ -122,9 +122,12 @@ def record_refusal(
             reads = exchange is not None
             note_refusal(state, caller, message, resource, id, error, reads=reads)
         state.session.commit()
-    except sa.exc.SQLAlchemyError:
+    except sa.exc.SQLAlchemyError as cause:
         state.session.rollback()
-        app.logger.exception("SCIM: a refusal could not be logged: %s", error.detail)
+        # What people are called is no more for the application's log than for the account's.
+        if isinstance(cause, sa.exc.StatementError):
+            cause.hide_parameters = True
+        app.logger.exception("SCIM: a refusal could not be logged: %s", error.without_values())
 
 
 def note_refusal(

@@ -75,14 +75,17 @@ def _carry_out(path: str, state: State, *, can_repeat: bool = True) -> Response:
             # it is done, and a second time nothing is in its way.
             return _carry_out(path, state, can_repeat=False)
         error = as_scim_error(cause)
-        journal.record_refusal(state, caller, message, exchange, error)
-        return _response(Answer(error.status, error.body()), error.headers())
-    journal.touch(state, caller)
-    for about, change in answer.changes:
-        journal.tell(about, change)
-        # What a receiver wrote and did not commit is not kept by chance.
-        state.session.rollback()
-    return _response(answer)
+    else:
+        journal.touch(state, caller)
+        for about, change in answer.changes:
+            journal.tell(about, change)
+            # What a receiver wrote and did not commit is not kept by chance.
+            state.session.rollback()
+        return _response(answer)
+    # Not while it is handled: what fails here would be told with its text, and with the values
+    # in that.
+    journal.record_refusal(state, caller, message, exchange, error)
+    return _response(Answer(error.status, error.body()), error.headers())
 
 
 # The table of addresses
