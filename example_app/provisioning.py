@@ -30,10 +30,9 @@ class Users(UserResource):
 
 
 def find_account(text: str) -> Account | None:
-    """The account that an operator means, by slug or name."""
-    return db.session.scalar(
-        sa.select(Account).where(sa.or_(Account.slug == text, Account.name == text)).limit(1)
-    )
+    """The account that an operator means, by its slug, or by a name that no other has."""
+    by_slug = db.session.scalar(sa.select(Account).filter_by(slug=text))
+    return by_slug or db.session.scalars(sa.select(Account).filter_by(name=text)).one_or_none()
 
 
 scim = H5magSCIM(

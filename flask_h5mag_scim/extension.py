@@ -56,7 +56,8 @@ class H5magSCIM:
     :param current_account: called without arguments within a request; the account whose
         page the signed-in user sees, or ``None``.
     :param find_account: called with a text; the account that an operator means by it in
-        the shell, or ``None``.
+        the shell, or ``None``. Where several are called so it must not choose: a
+        ``sqlalchemy.exc.MultipleResultsFound``, as of ``one_or_none()``, is told as a sentence.
     :param can_manage: called with a user and an account; whether the user may open
         "Provisioning & SSO" of that account.
     :param is_licensed: called with an account; whether its plan includes provisioning and

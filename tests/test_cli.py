@@ -257,6 +257,25 @@ def test_what_the_operator_does_not_name_stays_as_the_admins_chose_it(app: Flask
         assert (row.allows_guests, row.links_by_user_name, row.session_hours) == (False, True, 1)
 
 
+def test_of_several_accounts_of_one_name_none_is_chosen_by_chance(app: Flask) -> None:
+    """Somebody's provisioning is not stopped for a namesake's; and a name that is another
+    account's slug does not stand in its way."""
+    with app.app_context():
+        db.session.add_all(
+            Account(slug=slug, name=name, plan="enterprise")
+            for slug, name in (("globex-2", "Globex"), ("copy", "acme"))
+        )
+        db.session.commit()
+    result = run(app, "pause", "--account", "Globex")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: Several accounts are called 'Globex'.\n"
+    assert run(app, "warn", "--account", "Globex").exit_code == 1
+    assert run(app, "pause", "--account", "acme").exit_code == 0
+    with app.app_context():
+        paused = db.session.scalars(sa.select(scim.records.AccountState.account_id)).one()
+        assert db.session.get_one(Account, paused).slug == "acme"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

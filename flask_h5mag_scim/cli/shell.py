@@ -88,7 +88,10 @@ about_account = partial(for_account, locked=False)
 
 def find_account(state: State, name: str) -> Any:
     """The account's row that an operator means."""
-    found = state.scim.find_account(name)
+    try:
+        found = state.scim.find_account(name)
+    except sa.exc.MultipleResultsFound as error:
+        raise click.ClickException(say("shell.several_accounts", name=name)) from error
     if found is None:
         raise click.ClickException(say("shell.no_account", name=name))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {
     "shell.no_account": "There is no account {name!r}.",
+    "shell.several_accounts": "Several accounts are called {name!r}.",
     "shell.no_cloud": "There is no cloud {name!r}; known are {known}.",
     "shell.option": "{option} {value!r}: {problem}",
     "shell.column.fingerprint": "FINGERPRINT",
