@@ -96,8 +96,11 @@ def index() -> BaseResponse:
     account = forms.require_manager()
     _settle(account)
     facts = Facts.of(account, now())
+    # Made before anybody is told, which commits: afterwards somebody else may discard the draft
+    # that is on it.
+    page = _page(account, Answer(done=done_before()), facts)
     warnings.tell(account, facts=facts)
-    return _page(account, Answer(done=done_before()), facts)
+    return page
 
 
 @blueprint.get("/generate")

@@ -315,6 +315,27 @@ def test_an_admin_opens_the_page(app: Flask, entra: Entra, owner: Admin, mails: 
 
 
 @both_databases
+def test_a_draft_that_goes_while_admins_are_told(
+    app: Flask, entra: Entra, owner: Admin, mails: list[Any]
+) -> None:
+    """Another admin generates a token at that very moment: the page is there all the same."""
+    owner.generate()
+    with app.app_context():
+        engine, Token = db.engine, scim.Token
+
+    def discard(sender: Any, **evidence: Any) -> None:
+        with engine.begin() as connection:
+            gone = connection.execute(sa.delete(Token).where(Token.activated_at.is_(None)))
+            assert gone.rowcount == 1
+
+    change_tokens(app, expires_at=now() + timedelta(days=2))
+    with SIGNALS["token_expiring"].connected_to(discard):
+        page = owner.open()
+    assert len(mails) == 1
+    assert page.pill.startswith("Token not saved")
+
+
+@both_databases
 def test_two_processes_tell_once(app: Flask, entra: Entra, mails: list[Any]) -> None:
     """Of those that look at the same moment one tells it."""
     for round in range(5):
