@@ -9,6 +9,7 @@ from __future__ import annotations
 TEXTS = {
     # Refusals
     "refused.csrf": "This form is out of date, so nothing was changed. Go back, reload the page and try again.",
+    "refused.account": "This form was opened for another account, so nothing was changed. Go back, reload the page and try again.",
     "refused.role": "Provisioning & SSO is for the owners and admins of your account. Ask one of them.",
     "refused.licence": "Provisioning and single sign-on are part of the Enterprise licence, which this account does not have. Nothing was changed. Ask {email}.",
     # Frame

@@ -15,6 +15,8 @@ from . import sessions
 
 #: The hidden field that carries :func:`csrf_token`. The host's own may stand beside it.
 CSRF_FIELD = "scim_csrf"
+#: The hidden field that says of which account a form is: somebody may manage several.
+ACCOUNT_FIELD = "scim_account"
 #: How many seconds old an authentication may be for what opens or closes a door.
 RECENT_LOGIN = 10 * 60
 #: The page, where everyone ends who is sent away to sign in.
@@ -31,8 +33,13 @@ def csrf_token() -> str:
     return token
 
 
-def check_csrf() -> None:
-    """Refuse, with 400, a form that was not made for this session."""
+def account_mark(account: Any) -> str:
+    """What :data:`ACCOUNT_FIELD` says in the forms of ``account``; no secret."""
+    return str(get_state().scim.account_key(account))
+
+
+def check_csrf(account: Any) -> None:
+    """Refuse, with 400, a form that was not made for this session, or for another account."""
     expected = session.get(_CSRF)
     sent = request.form.get(CSRF_FIELD, "")
     # As bytes: compare_digest raises on text that is not ASCII.
@@ -40,6 +47,9 @@ def check_csrf() -> None:
         expected.encode(), sent.encode("utf-8", "replace")
     ):
         abort(400, description=say("refused.csrf"))
+    # In a tab that was left open while its owner went on to another customer.
+    if request.form.get(ACCOUNT_FIELD, account_mark(account)) != account_mark(account):
+        abort(400, description=say("refused.account"))
 
 
 def require_manager() -> Any:

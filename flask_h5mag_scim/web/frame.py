@@ -43,7 +43,7 @@ def check_writer() -> Any:
     state = get_state()
     if not state.scim.is_licensed(account):
         abort(403, description=say("refused.licence", email=state.config.support_email))
-    forms.check_csrf()
+    forms.check_csrf(account)
     return account
 
 
@@ -81,6 +81,7 @@ def render(
         say=say_html,
         account_url=_account_url(),
         scim_csrf=forms.csrf_token(),
+        scim_account=forms.account_mark(account),
         licensed=state.scim.is_licensed(account),
         support_email=state.config.support_email,
         signed_in_again=forms.returned_from_login(),

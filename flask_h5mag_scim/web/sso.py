@@ -324,7 +324,7 @@ def start_test() -> ResponseReturnValue:
     """Begin *Test sign-in* for the settings that wait for it, or those in force."""
     state = get_state()
     account = forms.require_manager()
-    forms.check_csrf()
+    forms.check_csrf(account)
     in_force, pending = providers.load(
         state.session, state.scim.records, state.scim.account_key(account)
     )
@@ -357,6 +357,7 @@ def test_result() -> ResponseReturnValue:
         layout=state.config.layout,
         say=say_html,
         scim_csrf=forms.csrf_token(),
+        scim_account=forms.account_mark(account),
         result=result,
         hint=_hint(result),
         nobody=refusals.nobody(result.get("nobody")),
@@ -375,7 +376,7 @@ def link_me() -> ResponseReturnValue:
     """
     state = get_state()
     account = forms.require_manager()
-    forms.check_csrf()
+    forms.check_csrf(account)
     if not state.scim.is_licensed(account):
         abort(403, description=say("refused.licence", email=state.config.support_email))
     forms.require_recent_login(f"{blueprint.name}.test_result")

@@ -121,3 +121,29 @@ def test_another_accounts_token_is_not_there(app: Flask) -> None:
     with app.app_context():
         theirs = db.session.scalars(sa.select(scim.Token)).one()
         assert theirs.state(now()) == TokenState.ACTIVE
+
+
+def test_a_form_of_one_account_does_nothing_to_another(
+    app: Flask, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who manages several customers has left a tab open, and disconnects in it."""
+    make_token(app, "globex")
+    shown = "acme"
+
+    def current() -> Account:
+        return db.session.scalars(sa.select(Account).filter_by(slug=shown)).one()
+
+    monkeypatch.setattr(scim, "current_account", current)
+    monkeypatch.setattr(scim, "can_manage", lambda user, account: True)
+    supporter = Admin(app)
+    form = supporter.open().fields()
+    form |= {"people": "deactivate", "sso_provider": "microsoft", "directory": str(uuid.uuid4())}
+    shown = "globex"
+    before = stored(app)
+    for url in posts(app):
+        answer = supporter.client.post(url, data=form)
+        assert answer.status_code == 400, url
+        assert "for another account" in answer.text
+    assert stored(app) == before
+    form["scim_account"] = supporter.open().fields()["scim_account"]
+    assert supporter.client.post(f"{URL}/pause", data=form).status_code == 303
