@@ -527,6 +527,18 @@ def test_a_spreadsheet_of_another_country_takes_nothing_for_a_formula(
     assert not [cell for cell in cells if cell.startswith(tuple(signs))]
 
 
+def test_a_link_on_a_foreign_site_takes_no_file(app: Flask, owner: Admin) -> None:
+    """It would say in the log that the admin did; they are shown what there is to export."""
+    write(app, log.Event.USER_CREATED)
+    address, foreign = f"{URL}/export.csv", {"Sec-Fetch-Site": "cross-site"}
+    answer = owner.client.get(address, headers=foreign)
+    assert answer.mimetype == "text/html"
+    assert "attachment" not in answer.headers.get("Content-Disposition", "")
+    assert owner_entries(app, "acme") == ["user.created"]
+    assert owner.client.get(address, headers={"Sec-Fetch-Site": "same-origin"}).is_streamed
+    assert owner_entries(app, "acme") == ["log.exported", "user.created"]
+
+
 def test_an_empty_export_is_whole(app: Flask, owner: Admin) -> None:
     """No entries are an empty array, and a header line."""
     assert read_json(owner, only="groups") == []
