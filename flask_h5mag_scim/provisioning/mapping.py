@@ -6,7 +6,6 @@ not in the map cannot be lost: only differences are written.
 
 from __future__ import annotations
 
-import copy
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -392,7 +391,7 @@ class AttributeMap:
             if self.extra:
                 # A row's JSON was decoded for it alone; an entity's is still the entity's.
                 for values in found:
-                    values[self.extra] = copy.deepcopy(values[self.extra])
+                    values[self.extra] = _copied(values[self.extra])
             return [self._document(values) for values in found]
         # A row takes ten times as long to answer to a name as to a number.
         places = {name: place for place, name in enumerate(sources[0]._fields)}
@@ -471,24 +470,27 @@ class AttributeMap:
 
         :returns: what was written, and the paths that this host cannot keep.
         """
-        old, old_rest = self._split(before)
-        new, new_rest = self._split(after)
+        # A PATCH leaves most of a resource alone: only what differs is taken apart.
+        names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        old, old_rest = self._split(before, names)
+        new, new_rest = self._split(after, names)
         written: Values = {}
         # Not even "*" may become a store of clear passwords.
         core = self.table.core
         ignored = [name for name in after if name in core and core[name].load_only]
         for entry in self.entries:
-            if entry.target.read_only or new[entry.text] == old[entry.text]:
+            was, now = old.get(entry.text), new.get(entry.text)
+            if now == was or entry.target.read_only:
                 continue
             if entry.writable:
-                self._set(obj, entry, new[entry.text])
-                written[entry.text] = old[entry.text], new[entry.text]
-            elif new[entry.text] is not None:
+                self._set(obj, entry, now)
+                written[entry.text] = was, now
+            elif now is not None:
                 # What is only absent, nobody asked for.
                 ignored.append(entry.text)
         differing = _differing(old_rest, new_rest)
         if self.extra is not None and differing:
-            setattr(obj, self.extra, new_rest)
+            setattr(obj, self.extra, self._split(after, after)[1])
             written |= differing
         else:
             ignored += differing
@@ -496,11 +498,11 @@ class AttributeMap:
 
     def values(self, document: dict[str, Any]) -> dict[str, Any]:
         """What a document says of each attribute that clients may write."""
-        values, rest = self._split(document)
+        values, rest = self._split(document, document)
         return {
             entry.text: values[entry.text]
             for entry in self.entries
-            if not entry.target.read_only and values[entry.text] is not None
+            if not entry.target.read_only and values.get(entry.text) is not None
         } | {name: value for name, (_, value) in _differing({}, rest).items()}
 
     @staticmethod
@@ -516,17 +518,27 @@ class AttributeMap:
                 values=[shown],
             ) from error
 
-    def _split(self, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A document as the values of the map's rows, and the rest. The mirror of reading."""
-        rest = _copied(document)
-        for name in _MADE:
-            rest.pop(name, None)
+    def _split(
+        self, document: dict[str, Any], names: Iterable[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A document as the values of the map's rows, where there are any, and the rest. The
+        mirror of reading.
+
+        :param names: the members of the document that are meant.
+        """
+        rest = {
+            name: _copied(document[name])
+            for name in names
+            if name in document and name not in _MADE
+        }
         values: dict[str, Any] = {}
         for entry in self._plain:
-            values[entry.text] = documents.lookup(rest, entry.target)
-            documents.remove(rest, entry.target)
-        for elements in self._elements.values():
-            self._split_elements(rest, values, elements)
+            if (entry.target.urn or entry.target.name) in rest:
+                values[entry.text] = documents.lookup(rest, entry.target)
+                documents.remove(rest, entry.target)
+        for (urn, name), elements in self._elements.items():
+            if (urn or name) in rest:
+                self._split_elements(rest, values, elements)
         # RFC 7643 §2.5: an empty list is no value, and so is an object without any.
         return values, _pruned(rest)
 
