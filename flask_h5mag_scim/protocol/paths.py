@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from .errors import InvalidFilter, InvalidPath, SCIMError
@@ -16,6 +17,8 @@ from .errors import InvalidFilter, InvalidPath, SCIMError
 MAX_LENGTH = 8192
 MAX_TERMS = 100
 MAX_DEPTH = 20
+#: How long a path is that is remembered.
+MAX_KNOWN = 100
 
 COMPARISONS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"})
 
@@ -111,6 +114,16 @@ def parse_path(text: str) -> Path:
 
     :raises InvalidPath: with the place where the text stops making sense.
     """
+    # A few dozen paths make all that clients send; what nobody sends twice is not kept.
+    return _known_path(text) if len(text) <= MAX_KNOWN else _read_path(text)
+
+
+@lru_cache(maxsize=1024)
+def _known_path(text: str) -> Path:
+    return _read_path(text)
+
+
+def _read_path(text: str) -> Path:
     reader = _Reader(text, InvalidPath)
     path = reader.path()
     reader.end()
