@@ -27,6 +27,7 @@ from .advice import Advice
 from .expressions import Compiler, Related, Shape
 from .mapping import AttributeMap, AttributeRow, Values, integer_bound
 from .membership import BATCH
+from .rows import fetch
 from .search import ACCOUNT as _ACCOUNT
 from .search import Page, Search
 
@@ -148,7 +149,8 @@ class Resource:
         found: dict[Any, list[Reference]] = {}
         parameters = {_ACCOUNT: account_id, "scim_keys": list(keys)}
         reference = self._reference
-        for row in session.execute(self._related, parameters):
+        row: Any
+        for row in fetch(session, self.other.model, self._related, parameters):
             found.setdefault(row[0], []).append(reference(*row[1:]))
         return found
 
@@ -353,7 +355,7 @@ class Resource:
         found: set[Any] = set()
         for start in range(0, len(keys), BATCH):
             parameters = {_ACCOUNT: account_id, "scim_keys": keys[start : start + BATCH]}
-            found |= set(session.scalars(statement, parameters))
+            found |= set(fetch(session, self.model, statement, parameters).scalars())
         return found
 
     @lru_cache(maxsize=8)  # noqa: B019, a resource lives as long as its process
@@ -385,7 +387,7 @@ class Resource:
         row = None
         if key is not None:
             parameters = {_ACCOUNT: account_id, _KEY: key}
-            row = session.execute(self._row_by_key, parameters).one_or_none()
+            row = fetch(session, self.model, self._row_by_key, parameters).one_or_none()
         if row is None:
             raise self.not_found(id)
         return row
@@ -433,7 +435,7 @@ class Resource:
     def rows_by_key(self, session: Session, account_id: Any, keys: Sequence[Any]) -> Sequence[Any]:
         """The rows that have these keys, in no order; who is gone is left out. One statement."""
         parameters = {_ACCOUNT: account_id, "scim_keys": keys}
-        return session.execute(self._rows_by_key, parameters).all()
+        return fetch(session, self.model, self._rows_by_key, parameters).all()
 
     @cached_property
     def lists(self) -> Search:
@@ -624,7 +626,8 @@ class Resource:
             parameters[f"scim_{path}"] = entry.for_model(document[path])
         if own_key is not None:
             parameters[_KEY] = own_key
-        found = session.execute(self._taken(wanted, own_key is not None), parameters).one()
+        statement = self._taken(wanted, own_key is not None)
+        found = fetch(session, self.model, statement, parameters).one()
         for path, taken in zip(wanted, found, strict=True):
             if taken:
                 shown = repr(str(document[path])[:200])

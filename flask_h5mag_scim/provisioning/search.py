@@ -21,6 +21,7 @@ from ..protocol.messages import Query
 from ..protocol.paths import AttrExp, ValuePath, parse_filter
 from .expressions import Shape, as_text, not_searched
 from .ordering import Sorting, SortKey, comes_after, order_by
+from .rows import fetch
 
 if TYPE_CHECKING:
     from .resources import Resource
@@ -82,6 +83,8 @@ class Search:
     def __init__(self, *resources: Resource) -> None:
         self.resources = resources
         self._sortings = [Sorting(one.map, one.key_attribute) for one in resources]
+        #: By it the session knows which database is asked.
+        self._model = resources[0].model
 
     def page(self, session: Session, account_id: Any, query: Query) -> Page:
         """The page at ``start_index``.
@@ -94,12 +97,12 @@ class Search:
         found: Sequence[Any] = []
         total: int | None = None
         if query.count:
-            found = session.execute(statement, parameters).all()
+            found = fetch(session, self._model, statement, parameters).all()
             # A page that is not full, or the first one empty, has counted itself.
             if len(found) < query.count and (found or not offset):
                 total = offset + len(found)
         if total is None:
-            total = session.scalar(self._count(filters), parameters) or 0
+            total = self._total(session, filters, parameters)
         return Page(*self._rows(session, account_id, found), total)
 
     def statement(self, account_id: Any, query: Query) -> tuple[sa.Select[Any], dict[str, Any]]:
@@ -137,13 +140,13 @@ class Search:
         shape = _Shape(filters, self._sorts(query), query.descending, begin)
         parameters = {ACCOUNT: account_id, **values}
         if not query.count:
-            return Stretch([], [], None, session.scalar(self._count(filters), parameters) or 0)
+            return Stretch([], [], None, self._total(session, filters, parameters))
         # One more than is shown tells whether there is another page.
         reach = query.count + 1
         limits = {"scim_limit": reach, "scim_offset": 0, "scim_reach": reach}
         if place is not None:
             limits |= {"scim_after_key": place.key, "scim_after_value": place.value}
-        found = session.execute(self._page(shape), {**parameters, **limits}).all()
+        found = fetch(session, self._model, self._page(shape), {**parameters, **limits}).all()
         shown, is_last = found[: query.count], len(found) < reach
         rows, types = self._rows(session, account_id, shown)
         end = None if is_last else self._place(shown[-1])
@@ -264,6 +267,11 @@ class Search:
 
     def _nullable(self, shape: _Shape) -> bool:
         return any(sort is None or sort.nullable for sort in shape.sorts)
+
+    def _total(
+        self, session: Session, filters: tuple[Shape | None, ...], parameters: dict[str, Any]
+    ) -> int:
+        return fetch(session, self._model, self._count(filters), parameters).scalar() or 0
 
     @lru_cache(maxsize=256)  # noqa: B019, a search lives as long as its process
     def _count(self, filters: tuple[Shape | None, ...]) -> sa.Select[Any]:
