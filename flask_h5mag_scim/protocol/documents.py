@@ -26,6 +26,13 @@ def home(document: dict[str, Any], urn: str | None, *, create: bool = False) -> 
     return part
 
 
+def copied(value: Any) -> Any:
+    """A copy of JSON; copy.deepcopy(), which keeps books, takes three times as long."""
+    if isinstance(value, dict):
+        return {name: copied(part) for name, part in value.items()}
+    return [copied(part) for part in value] if isinstance(value, list) else value
+
+
 def lookup(document: dict[str, Any], target: Target) -> Any:
     """The value at a path without brackets; ``None`` where there is none."""
     value = home(document, target.urn).get(target.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -134,7 +133,7 @@ def apply(
     :raises NoTarget: for a filter that matches nothing and says nothing to make.
     :raises marshmallow.ValidationError: for a value that does not fit.
     """
-    document = copy.deepcopy(dict(before))
+    document: dict[str, Any] = documents.copied(dict(before))
     ignored: dict[str, None] = {}
     work = 0
     for operation in operations:
