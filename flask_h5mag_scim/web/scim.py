@@ -136,18 +136,18 @@ def _route(
 
 
 def _response(answer: Answer, headers: dict[str, str] | None = None) -> Response:
-    body = b"" if answer.body is None else messages.write(answer.body)
-    response = Response(body, status=answer.status, headers=headers)
-    if answer.body is not None:
-        response.content_type = MEDIA_TYPE
-    else:
-        del response.headers["Content-Type"]
-    if answer.location is not None:
-        response.headers["Location"] = answer.location
-    if answer.tag is not None:
-        response.headers["ETag"] = answer.tag
     # Answers carry personal data and belong to one token.
-    response.headers["Cache-Control"] = "no-store"
+    said = {**(headers or {}), "Cache-Control": "no-store"}
+    if answer.location is not None:
+        said["Location"] = answer.location
+    if answer.tag is not None:
+        said["ETag"] = answer.tag
+    if answer.body is not None:
+        body = messages.write(answer.body)
+        response = Response(body, status=answer.status, headers=said, content_type=MEDIA_TYPE)
+    else:
+        response = Response(status=answer.status, headers=said)
+        del response.headers["Content-Type"]
     cors.allow(response, get_state().config)
     return response
 
