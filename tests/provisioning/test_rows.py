@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.orm import with_loader_criteria
+from sqlalchemy.orm import Session, with_loader_criteria
 
 from example_app.models import Account, User, db
 from flask_h5mag_scim.provisioning.rows import fetch
@@ -65,3 +65,18 @@ def test_rows_are_the_sessions(app: Flask, entra: Entra) -> None:
         assert {row.active for row in rows} == {True}
         assert set(rows) == set(db.session.execute(NAMES, {"like": "ada%"}))
         db.session.rollback()
+
+
+def test_what_a_session_says_of_all_its_statements_is_heard(app: Flask) -> None:
+    """A host may tell its session of which schema an account's tables are, for example."""
+    said: list[Any] = []
+
+    def note(conn: Any, statement: Any, many: Any, one: Any, options: Any) -> None:
+        said.append(options.get("whose"))
+
+    with app.app_context():
+        sa.event.listen(db.engine, "before_execute", note)
+        with Session(db.engine, execution_options={"whose": "acme"}) as session:
+            fetch(session, User, NAMES, {"like": "%"}).all()
+        sa.event.remove(db.engine, "before_execute", note)
+    assert said == ["acme"]
