@@ -145,7 +145,7 @@ def log_tail(
     What a file of `log export` has of an entry, an object has as well.
     """
     page = _read(state, account_id, filters.query, limit=max(number, 1))
-    entries = page.entries[::-1][len(page.entries) - number :] if number else []
+    entries = page.entries[::-1] if number else []
     if not entries and not follow:
         click.echo(say("activity.none"), err=True)
     _show(account, entries, as_json=as_json)
