@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -46,6 +47,35 @@ def _unsent(account: Any, subject: str, text: str) -> None:
     """For a host that listens to the signals, or to nothing."""
 
 
+#: The callbacks, and what each is called with.
+_CALLED_WITH: dict[str, tuple[str, ...]] = {
+    "current_account": (),
+    "find_account": ("text",),
+    "can_manage": ("user", "account"),
+    "is_licensed": ("account",),
+    "can_adopt": ("user", "account"),
+    "is_protected": ("user",),
+    "second_factor": ("user",),
+    "mail_admins": ("account", "subject", "text"),
+}
+
+
+def _check_callback(name: str, callback: object, arguments: tuple[str, ...]) -> None:
+    if not callable(callback):
+        raise TypeError(f"{name} must be a function.")
+    try:
+        signature = inspect.signature(callback)
+    except ValueError:
+        return  # one written in C that does not say
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        # Some are asked on rare days only, and what mail_admins raises is merely logged.
+        raise TypeError(
+            f"{name} is called as {name}({', '.join(arguments)}), and takes {signature}: {error}."
+        ) from error
+
+
 class H5magSCIM:
     """Provisioning and single sign-on for one host.
 
@@ -77,7 +107,7 @@ class H5magSCIM:
         Entra that stays away or fails, the mass-deactivation brake. Sends both to whoever the
         host takes for the admins; after the commit and once for each cause. What it raises is
         logged. It may run within a request of Microsoft Entra's: queue the mail.
-    :raises TypeError: when a model does not fit.
+    :raises TypeError: when a model or a callback does not fit.
     :raises ValueError: when the attribute map is wrong; the message says which row.
 
     One instance serves any number of applications. Its own tables are declared on
@@ -115,19 +145,15 @@ class H5magSCIM:
         self.knows_second_factor = second_factor is not None
         self.second_factor = _never if second_factor is None else second_factor
         self.mail_admins = _unsent if mail_admins is None else mail_admins
-        for name in (
-            "current_account",
-            "find_account",
-            "can_manage",
-            "is_licensed",
-            "can_adopt",
-            "is_protected",
-            "second_factor",
-            "mail_admins",
-        ):
-            if not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be a function.")
+        for name, arguments in _CALLED_WITH.items():
+            _check_callback(name, getattr(self, name), arguments)
 
+        for argument, resource, kind in (
+            ("user", user, UserResource),
+            ("group", group, GroupResource),
+        ):
+            if not isinstance(resource, kind):
+                raise TypeError(f"{argument} must be a {kind.__name__}, not {resource!r}.")
         self._account_key = single_key(account)
         # First of all, because it refuses to be done twice: what another instance has attached
         # to itself stays its own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -301,6 +302,51 @@ def test_callbacks_are_functions(name: str) -> None:
     """Refused at import, not at the first request."""
     with pytest.raises(TypeError, match=f"{name} must be a function"):
         Host().scim(**{name: True})
+
+
+@pytest.mark.parametrize(
+    ("name", "callback", "call"),
+    [
+        ("current_account", lambda user: None, "current_account()"),
+        ("find_account", lambda: None, "find_account(text)"),
+        ("can_manage", lambda user: True, "can_manage(user, account)"),
+        ("is_licensed", lambda: True, "is_licensed(account)"),
+        ("can_adopt", lambda user: True, "can_adopt(user, account)"),
+        ("is_protected", lambda user, account: True, "is_protected(user)"),
+        ("second_factor", lambda: True, "second_factor(user)"),
+        ("mail_admins", lambda account, text: None, "mail_admins(account, subject, text)"),
+    ],
+)
+def test_callbacks_take_what_they_are_called_with(name: str, callback: Any, call: str) -> None:
+    """Refused at import: some are asked on rare days, and a mail that fails is only logged."""
+    with pytest.raises(TypeError, match=re.escape(f"{name} is called as {call}, and takes (")):
+        Host().scim(**{name: callback})
+
+
+def test_callbacks_may_take_more_and_be_any_callable() -> None:
+    """Defaults, ``*args``, methods and what says nothing about itself are all well."""
+    Host().scim(
+        can_manage=lambda *people: True,
+        is_licensed={}.get,
+        find_account=int,
+        mail_admins=lambda account, subject, text, sender="us": None,
+    )
+
+
+@pytest.mark.parametrize("name", ["user", "group"])
+def test_a_model_is_no_resource(name: str) -> None:
+    """It belongs into a ``UserResource`` or ``GroupResource`` first."""
+    host = Host()
+    with pytest.raises(TypeError, match=f"{name} must be a {name.capitalize()}Resource"):
+        host.scim(**{name: host.User})
+
+
+def test_the_account_is_named() -> None:
+    """A relationship or an attribute itself is refused with what to write instead."""
+    host = Host()
+    for account in ("company", host.User.account_id):
+        with pytest.raises(ValueError, match=r"Let account= be the name .* like 'account_id'"):
+            UserResource(host.User, account=account, attributes={})  # type: ignore[arg-type]
 
 
 def test_one_db_has_one_instance() -> None:

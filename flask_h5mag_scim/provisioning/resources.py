@@ -115,8 +115,11 @@ class Resource:
                 f"{model.__name__} has a primary key of several columns; flask_h5mag_scim needs "
                 "one, because a SCIM id is one text."
             )
-        if account not in mapper.columns:
-            raise ValueError(f"{model.__name__} has no column attribute {account!r}.")
+        if not isinstance(account, str) or account not in mapper.columns:
+            raise ValueError(
+                f"{model.__name__} has no column attribute {account!r}. Let account= be the name "
+                "of the one with the account's key, like 'account_id'."
+            )
         self.account = account
         self._key_column = mapper.primary_key[0]
         self._key_name = str(mapper.get_property_by_column(self._key_column).key)
