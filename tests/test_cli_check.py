@@ -489,7 +489,27 @@ def faults_in_the_database() -> dict[str, tuple[Host, str, str, str]]:
             Host(migrate="DROP INDEX uq_person_login"),
             "unique_missing",
             "error",
-            "    sa.Index('uq_person_login'",
+            "    op.create_index('uq_person_login', 'person', "
+            "['customer_id', sa.text('lower(login)')], unique=True)",
+        ),
+        "mail not migrated": (
+            Host(migrate="DROP INDEX ix_person_mail"),
+            "not_found_by_index",
+            "warning",
+            "    op.create_index('ix_person_mail', 'person', "
+            "['customer_id', sa.text('lower(mail)'), 'id'])",
+        ),
+        "page not migrated": (
+            Host(migrate="DROP INDEX ix_crew_account"),
+            "page_index",
+            "warning",
+            "    op.create_index('ix_crew_account', 'crew', ['customer_id', 'id'])",
+        ),
+        "memberships not migrated": (
+            Host(migrate="DROP INDEX ix_crew_person_person"),
+            "membership_index",
+            "warning",
+            "    op.create_index('ix_crew_person_person', 'crew_person', ['person', 'crew'])",
         ),
         "global": (
             Host(columns={"mail": text(254, unique=True)}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -38,6 +39,39 @@ def indexes(connection: sa.Connection, table: sa.Table) -> list[Index]:
             )
         )
     return found
+
+
+def declared(connection: sa.Connection, table: sa.Table) -> list[tuple[Index, str]]:
+    """The indexes that the model gives a table, each with the line of a migration that makes it:
+    what Alembic leaves out has to be written in by hand."""
+    found = []
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        parts = [_as_sql(part, connection.dialect) for part in index.expressions]
+        as_index = Index(str(index.name), bool(index.unique), tuple(map(normal, parts)))
+        found.append((as_index, _operation(index, parts)))
+    return found
+
+
+def _operation(index: sa.Index, parts: Sequence[str]) -> str:
+    table: Any = index.table
+    written = [
+        repr(part.name) if isinstance(part, sa.Column) else f"sa.text({text!r})"
+        for part, text in zip(index.expressions, parts, strict=True)
+    ]
+    options = ["unique=True"] if index.unique else []
+    if table.schema:
+        options.append(f"schema={table.schema!r}")
+    for name, value in index.dialect_kwargs.items():
+        if name.endswith("_where") and value is not None:
+            options.append(f"{name}=sa.text({_as_sql(value)!r})")
+    arguments = [repr(str(index.name)), repr(table.name), f"[{', '.join(written)}]", *options]
+    return f"op.create_index({', '.join(arguments)})"
+
+
+def _as_sql(expression: Any, dialect: sa.Dialect | None = None) -> str:
+    """As it stands in an index: without the table's name, and with its values."""
+    options = {"include_table": False, "literal_binds": True}
+    return str(expression.compile(dialect=dialect, compile_kwargs=options))
 
 
 def _of_sqlite(connection: sa.Connection, table: sa.Table) -> list[Index]:

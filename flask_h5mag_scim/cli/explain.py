@@ -93,7 +93,7 @@ def explained(
     if plan.is_small and wanted and all(serving):
         names = ", ".join(dict.fromkeys(name for name in serving if name))
         return replace(found, access=Access(access.table, names, Reach.FOUND), is_small=True)
-    return replace(found, cure=_cure(resource, shape, wanted, serving))
+    return replace(found, cure=_cure(session, resource, shape, wanted, serving))
 
 
 def _serving(session: Session, resource: Resource, one: Comparison) -> str | None:
@@ -101,31 +101,59 @@ def _serving(session: Session, resource: Resource, one: Comparison) -> str | Non
     columns = sa.inspect(resource.model).columns
     if one.attribute not in columns:
         return None
-    name = catalog.normal(columns[one.attribute].name)
-    wanted = {
-        catalog.normal(columns[resource.account].name),
-        f"lower({name})" if one.kind == "text" else name,
-    }
     table = columns[one.attribute].table
-    there = catalog.indexes(session.connection(bind_arguments={"clause": table}), table)
+    wanted = _beginning(resource, one)
+    there = catalog.indexes(_connection(session, table), table)
     return next((index.name for index in there if set(index.parts[:2]) == wanted), None)
 
 
+def _connection(session: Session, table: sa.Table) -> sa.Connection:
+    return session.connection(bind_arguments={"clause": table})
+
+
+def _beginning(resource: Resource, one: Comparison) -> set[str]:
+    columns = sa.inspect(resource.model).columns
+    name = catalog.normal(columns[one.attribute].name)
+    return {
+        catalog.normal(columns[resource.account].name),
+        f"lower({name})" if one.kind == "text" else name,
+    }
+
+
+def _unmigrated(session: Session, resource: Resource, one: Comparison) -> str | None:
+    """The line of a migration that makes the index, if the model has it already."""
+    columns = sa.inspect(resource.model).columns
+    if one.attribute not in columns:
+        return None
+    table = columns[one.attribute].table
+    wanted = _beginning(resource, one)
+    declared = catalog.declared(_connection(session, table), table)
+    return next((line for index, line in declared if set(index.parts[:2]) == wanted), None)
+
+
 def _cure(
-    resource: Resource, shape: Shape, wanted: list[Comparison], serving: list[str | None]
+    session: Session,
+    resource: Resource,
+    shape: Shape,
+    wanted: list[Comparison],
+    serving: list[str | None],
 ) -> str:
     if not wanted:
         return say("explain.cure_related" if _is_related(shape) else "explain.cure_none")
     missing = [one for one, name in zip(wanted, serving, strict=True) if name is None]
     if not missing and len(wanted) > 1:
         return say("explain.cure_split")
-    key, index = ("index", "") if missing else ("order", serving[0])
-    lines = (
+    unmigrated = {one: line for one in missing if (line := _unmigrated(session, resource, one))}
+    lines = [
         missing_index(resource, one.attribute, lowered=one.kind == "text")
         for one in missing or wanted
-    )
-    said = say(f"explain.cure_{key}", model=resource.model.__name__, index=index)
-    return "\n".join([said, *lines])
+        if one not in unmigrated
+    ]
+    if lines:
+        key, index = ("index", "") if missing else ("order", serving[0])
+        lines.insert(0, say(f"explain.cure_{key}", model=resource.model.__name__, index=index))
+    lines += [say("cure.unmigrated", operation=line) for line in unmigrated.values()]
+    return "\n".join(lines)
 
 
 def missing_index(resource: Resource, attribute: str, *, lowered: bool) -> str:

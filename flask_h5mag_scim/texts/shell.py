@@ -280,8 +280,9 @@ TEXTS: dict[str, str] = {
     "cure.unique_case": "Let the index have it in lower case:\n    {index}",
     "check.unique_missing": "The model keeps {table}.{column} unique, but the database has no such "
     "index: two requests at once could create the same {path} twice.",
-    "cure.unique_missing": "Run the migration. Where it leaves the index out, as Alembic's do "
-    "with lower() on SQLite, write it in by hand:\n    {index}",
+    "cure.unmigrated": "The model has the index and the database has not. Run the migration; where "
+    "it leaves the index out, as Alembic's do with lower() on SQLite, write this into one:\n"
+    "    {operation}",
     "check.not_found_by_index": "Looking for a {model} by {path} reads the whole account: when "
     "Microsoft Entra matches by it, every cycle does so for everybody.",
     "check.page_index": "A page of {model} sorts the whole account: no index begins with the "

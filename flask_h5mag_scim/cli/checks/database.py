@@ -141,7 +141,16 @@ def _unique(session: Session, resource: Resource) -> Iterator[tuple[str, Finding
         elif frozenset([account, name]) in unique:
             yield path, finding(Severity.WARNING, "unique_case", index=index, **said)
         elif not any(name in parts or lowered in parts for parts in unique):
-            yield path, finding(Severity.ERROR, "unique_missing", index=index, **said)
+            what = say("check.unique_missing", **said)
+            declared = catalog.declared(_connection(session, column.table), column.table)
+            cures = (
+                say("cure.unmigrated", operation=line)
+                for index, line in declared
+                if index.is_unique and {name, lowered} & set(index.parts)
+            )
+            # A constraint is what Alembic sees by itself.
+            cure = next(cures, say("cure.index_missing"))
+            yield path, Finding(Severity.ERROR, "unique_missing", what, cure)
 
 
 # Whether rows are found
@@ -166,16 +175,35 @@ def _found(state: State, resource: Resource, besides: Container[str]) -> Iterato
         catalog.normal(columns[resource.account].name),
         catalog.normal(resource.key_attribute.name),
     )
-    there = catalog.indexes(_connection(state.session, table), table)
-    if not any(index.parts[:2] == wanted for index in there):
-        yield finding(
-            Severity.WARNING,
-            "page_index",
-            model=resource.model.__name__,
-            table=table.name,
-            account=wanted[0],
-            id=wanted[1],
-        )
+    yield from _index(
+        state,
+        table,
+        wanted,
+        "page_index",
+        model=resource.model.__name__,
+        account=wanted[0],
+        id=wanted[1],
+    )
+
+
+def _index(
+    state: State, table: sa.Table, wanted: tuple[str, ...], code: str, **values: Any
+) -> Iterator[Finding]:
+    """That no index of a table begins so, and whether the model has one already."""
+
+    def begins(index: catalog.Index) -> bool:
+        return index.parts[: len(wanted)] == wanted
+
+    connection = _connection(state.session, table)
+    if any(map(begins, catalog.indexes(connection, table))):
+        return
+    lines = (line for index, line in catalog.declared(connection, table) if begins(index))
+    line = next(lines, None)
+    if line is None:
+        yield finding(Severity.WARNING, code, table=table.name, **values)
+    else:
+        what = say(f"check.{code}", table=table.name, **values)
+        yield Finding(Severity.WARNING, code, what, say("cure.unmigrated", operation=line))
 
 
 def _explained(state: State, resource: Resource, account_id: Any, path: str) -> Explanation | None:
@@ -201,14 +229,14 @@ def _memberships(state: State) -> Iterator[Finding]:
         there = catalog.indexes(_connection(state.session, table), table)
         sides = association.group, association.member
         for mine, other in (sides, sides[::-1]):
-            if not any(index.parts[:1] == (catalog.normal(mine.name),) for index in there):
-                yield finding(
-                    Severity.WARNING,
-                    "membership_index",
-                    table=table.name,
-                    column=mine.name,
-                    other=other.name,
-                )
+            yield from _index(
+                state,
+                table,
+                (catalog.normal(mine.name),),
+                "membership_index",
+                column=mine.name,
+                other=other.name,
+            )
         pair = {catalog.normal(side.name) for side in sides}
         if not any(index.is_unique and set(index.parts) <= pair for index in there):
             yield finding(
