@@ -84,6 +84,8 @@ class Host:
     templates: dict[str, str] = field(default_factory=dict)
     loader: str = "guarded"
     login: bool = True
+    #: Flask-Login's.
+    view: str | None = "login"
     scim: Any = None
     app: Any = None
 
@@ -114,6 +116,7 @@ class Host:
         if not self.loader:
             return
         manager = LoginManager(app)
+        manager.login_view = self.view
 
         def guarded(user_id: str) -> Any:
             return scim.session_guard(None)
@@ -255,6 +258,17 @@ def test_a_host_without_a_fault_is_told_only_what_nobody_can_look_up(
     assert set(findings(made(Host()))) == {"registration_end"}
 
 
+def test_a_login_view_can_be_an_address_or_a_function(made: Callable[[Host], Flask]) -> None:
+    """As Flask-Login takes it, and only for the page if that is wanted."""
+    assert "login_view" not in findings(made(Host(view="/enter")))
+    app = made(Host(view=None))
+    app.login_manager.blueprint_login_views["h5mag_scim_pages"] = "login"  # type: ignore[attr-defined]
+    assert "login_view_missing" not in findings(app)
+    app = made(Host(view=None))
+    app.login_manager.unauthorized_handler(lambda: "")  # type: ignore[attr-defined]
+    assert "login_view_missing" not in findings(app)
+
+
 class Silent:
     """A hybrid property without an expression."""
 
@@ -381,6 +395,13 @@ def faults_in_code() -> dict[str, tuple[Host, str, str, str]]:
             "{% block head %}",
         ),
         "no login": (Host(login=False), "login_endpoint", "error", "auth.login"),
+        "no login view": (Host(view=None), "login_view_missing", "warning", "'auth.login'"),
+        "wrong login view": (
+            Host(view="auth.enter"),
+            "login_view",
+            "error",
+            "login_manager.login_view",
+        ),
         "no manager": (Host(loader=""), "login_manager", "error", "init_app"),
         "no loader": (Host(loader="none"), "user_loader", "error", "session_guard"),
         "open loader": (Host(loader="open"), "session_guard", "hint", "session_guard(user)"),

@@ -193,10 +193,18 @@ TEXTS: dict[str, str] = {
     "have neither their style sheet nor their script.",
     "cure.layout_head": "Put this into its <head>:\n    {{% block head %}}{{% endblock %}}",
     "check.login_endpoint": "There is no view {endpoint!r}, which H5MAG_SCIM_LOGIN_ENDPOINT names "
-    "(or its default): a refused sign-in leads nowhere.",
+    "(or its default): whoever is refused, or has to sign in once more, gets an error.",
     "cure.login_endpoint": "Set it to the endpoint of your login view, like 'auth.login'.",
     "check.login_manager": "Flask-Login is not set up: nobody can open the page or sign in.",
     "cure.login_manager": "Call login_manager.init_app(app) in the application factory.",
+    "check.login_view_missing": "Flask-Login has no login_view: whoever opens the page without "
+    "being signed in gets an error (401).",
+    "cure.login_view_missing": "Set login_manager.login_view to the endpoint of your login view, "
+    "like 'auth.login'.",
+    "check.login_view": "There is no view {endpoint!r}, which Flask-Login's login_view names: "
+    "whoever opens the page without being signed in gets an error (500).",
+    "cure.login_view": "Set login_manager.login_view to the endpoint of your login view, like "
+    "'auth.login'.",
     "check.user_loader": "Flask-Login has no user_loader: nobody stays signed in.",
     "cure.user_loader": "Give it one:\n    @login_manager.user_loader\n"
     "    def load_user(user_id):\n"

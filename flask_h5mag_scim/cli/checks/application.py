@@ -12,7 +12,7 @@ from jinja2 import Environment, TemplateError, nodes
 from ... import config as configuration
 from ...config import Config, LogValues
 from ...state import State
-from ...web import sessions
+from ...web import frame, sessions
 from .findings import Finding, Severity, advised, finding
 
 #: As many as are worth guessing at, in hexadecimal of 128 bits.
@@ -110,6 +110,7 @@ def _login(app: Flask, config: Config) -> Iterator[Finding]:
     if manager is None:
         yield finding(Severity.ERROR, "login_manager")
         return
+    yield from _login_view(app, manager)
     loader = getattr(manager, "_user_callback", None)
     if loader is None:
         yield finding(Severity.ERROR, "user_loader")
@@ -120,3 +121,14 @@ def _login(app: Flask, config: Config) -> Iterator[Finding]:
         yield finding(
             Severity.HINT, "session_guard", name=getattr(loader, "__name__", "user_loader")
         )
+
+
+def _login_view(app: Flask, manager: Any) -> Iterator[Finding]:
+    if manager.unauthorized_callback is not None:
+        return  # the host's own way
+    view = manager.blueprint_login_views.get(frame.blueprint.name, manager.login_view)
+    if not view:
+        yield finding(Severity.WARNING, "login_view_missing")
+    # As Flask-Login tells an address from an endpoint.
+    elif not view.startswith(("https://", "http://", "/")) and view not in app.view_functions:
+        yield finding(Severity.ERROR, "login_view", endpoint=view)
