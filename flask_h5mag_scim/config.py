@@ -343,6 +343,12 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
         config.sso_url_prefix,
         config.oauth_url_prefix,
     ]
+    for prefix in prefixes:
+        if config.public_url is not None and config.public_url.endswith(prefix):
+            raise ConfigurationError(
+                f"{PREFIX}PUBLIC_URL ends in {prefix!r}, which is added to it: give the "
+                "application's own address, like 'https://app.h5mag.com'."
+            )
     for one, other in permutations(prefixes, 2):
         if (one + "/").startswith(other + "/"):
             raise ConfigurationError(

@@ -146,6 +146,14 @@ def test_prefixes_do_not_overlap(prefixes: dict[str, str]) -> None:
     assert started(URL_PREFIX="/scim", SSO_URL_PREFIX="/scimsso").url_prefix == "/scim"
 
 
+@pytest.mark.parametrize("path", ["/scim/v2", "/scim/v2/", "/sso", "/below/account/provisioning"])
+def test_the_public_address_is_the_applications(path: str) -> None:
+    """Not the Provisioning URL: every address would have its path twice."""
+    with pytest.raises(ConfigurationError, match="which is added to it: give the application's"):
+        started(PUBLIC_URL=f"https://a.example{path}")
+    assert started(PUBLIC_URL="https://a.example/below/").public_url == "https://a.example/below"
+
+
 def test_the_public_address_and_a_secret_are_needed_outside_of_development() -> None:
     """Otherwise the Host header would decide where tokens and people are sent, and the first
     signature would be an internal error."""
