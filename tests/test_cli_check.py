@@ -258,6 +258,15 @@ def test_a_host_without_a_fault_is_told_only_what_nobody_can_look_up(
     assert set(findings(made(Host()))) == {"registration_end"}
 
 
+@pytest.mark.parametrize("layout", ["nowhere.html", "l.html"])
+def test_a_template_that_is_not_there_is_named(made: Callable[[Host], Flask], layout: str) -> None:
+    """The layout itself, or the one that it extends."""
+    templates = {"l.html": "{% extends 'nowhere.html' %}"}
+    host = Host(settings={"H5MAG_SCIM_LAYOUT": layout}, templates=templates)
+    said = f"H5MAG_SCIM_LAYOUT is {layout!r}, and there is no template 'nowhere.html'."
+    assert findings(made(host))["layout"]["what"] == said
+
+
 def test_a_login_view_can_be_an_address_or_a_function(made: Callable[[Host], Flask]) -> None:
     """As Flask-Login takes it, and only for the page if that is wanted."""
     assert "login_view" not in findings(made(Host(view="/enter")))

@@ -179,6 +179,7 @@ TEXTS: dict[str, str] = {
     "not known here; from then on nobody comes in with it.",
     "cure.registration_end": "Look it up in App registrations, Certificates & secrets, and note "
     "the day where somebody sees it.",
+    "check.layout_missing": "H5MAG_SCIM_LAYOUT is {name!r}, and there is no template {missing!r}.",
     "check.layout": "The template {name} of H5MAG_SCIM_LAYOUT cannot be read: {error}.",
     "cure.layout": "Name the template that your own pages extend, or leave the setting out.",
     "check.layout_content": "The template {name} of H5MAG_SCIM_LAYOUT has no block content: the "

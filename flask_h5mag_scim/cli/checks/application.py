@@ -7,11 +7,12 @@ from inspect import unwrap
 from typing import Any
 
 from flask import Flask
-from jinja2 import Environment, TemplateError, nodes
+from jinja2 import Environment, TemplateError, TemplateNotFound, nodes
 
 from ... import config as configuration
 from ...config import Config, LogValues
 from ...state import State
+from ...texts import say
 from ...web import frame, sessions
 from .findings import Finding, Severity, advised, finding
 
@@ -73,6 +74,10 @@ def _registration(config: Config) -> Iterator[Finding]:
 def _layout(app: Flask, name: str) -> Iterator[Finding]:
     try:
         blocks = _blocks(app.jinja_env, name)
+    except TemplateNotFound as error:  # itself, or one that it extends
+        what = say("check.layout_missing", name=name, missing=error.name)
+        yield Finding(Severity.ERROR, "layout", what, say("cure.layout"))
+        return
     except TemplateError as error:
         yield finding(Severity.ERROR, "layout", name=name, error=str(error) or type(error).__name__)
         return
