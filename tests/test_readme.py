@@ -96,6 +96,12 @@ def test_every_setting_is_listed_and_no_other() -> None:
     assert listed == {each.name.upper() for each in fields(config.Config)}
 
 
+def test_every_public_name_is_spoken_of() -> None:
+    """What a host can import stands in the README or in a page that it links to."""
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    assert [name for name in flask_h5mag_scim.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
 def test_every_signal_is_listed() -> None:
     """The signals of the text, and of the table in docs/hooks.md, are those of the package."""
     signals = sorted(name for name in flask_h5mag_scim.__all__ if "_" in name and name.islower())
