@@ -467,6 +467,12 @@ def faults_in_code() -> dict[str, tuple[Host, str, str, str]]:
             "hint",
             "nullable=True",
         ),
+        "no default": (
+            Host(columns={"rest": sa.Column(sa.JSON, nullable=False)}),
+            "not_null_catch_all",
+            "error",
+            "default=dict",
+        ),
         "unmapped": (
             Host(columns={"badge": text(9, nullable=False)}),
             "not_null_unmapped",

@@ -262,6 +262,9 @@ TEXTS: dict[str, str] = {
     "in the attribute map: nobody can be created through SCIM.",
     "cure.not_null_unmapped": "Give the column a default, map it, or set it in new() of your "
     "resource class.",
+    "check.not_null_catch_all": "{attribute} of {model}, which '*' is mapped to, may not be "
+    "empty and has no default: nobody can be created of whom nothing is left for it.",
+    "cure.not_null_catch_all": "Give the column default=dict.",
     "check.cascade": "{table}.{column} refers to people with ondelete='CASCADE': what is in "
     "{table} goes when SCIM deletes them.",
     "cure.cascade": "If it should outlive them, hand it over in delete() of your UserResource.",

@@ -126,8 +126,10 @@ def _required(resource: Resource) -> Iterator[Finding]:
         entry = by_attribute.get(attribute)
         said = {"model": _name(resource), "attribute": attribute}
         if entry is None:
-            if not is_made and not makes_new and attribute != resource.map.extra:
-                yield finding(Severity.ERROR, "not_null_unmapped", **said)
+            if not is_made and not makes_new:
+                # '*' writes its column only for whom there is something to keep.
+                code = "catch_all" if attribute == resource.map.extra else "unmapped"
+                yield finding(Severity.ERROR, f"not_null_{code}", **said)
         elif entry.text in (*resource.needed, ROLE) or entry.target.name == "meta":
             continue  # somebody always has it, or it is not SCIM's to take away
         elif is_made:
