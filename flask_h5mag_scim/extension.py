@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from flask import Blueprint, Flask, url_for
 from flask.blueprints import BlueprintSetupState
+from flask.sansio.app import App
 
 from . import cli, config
 from .provisioning.groups import GroupResource
@@ -74,6 +75,17 @@ def _check_callback(name: str, callback: object, arguments: tuple[str, ...]) -> 
         raise TypeError(
             f"{name} is called as {name}({', '.join(arguments)}), and takes {signature}: {error}."
         ) from error
+
+
+class _Blueprint(Blueprint):
+    def register(self, app: App, options: dict[str, Any]) -> None:
+        # Before Flask refuses it, whose advice to take another name leads nowhere.
+        if EXTENSION in app.extensions:
+            raise config.ConfigurationError(
+                "flask_h5mag_scim is registered on this application already: call "
+                "register_blueprint(scim.blueprint) or scim.init_app(app), and only once."
+            )
+        super().register(app, options)
 
 
 class H5magSCIM:
@@ -175,7 +187,7 @@ class H5magSCIM:
 
         #: Register this on the application; it brings the SCIM routes, the page and the
         #: single sign-on routes.
-        self.blueprint = Blueprint("h5mag_scim", __name__)
+        self.blueprint = _Blueprint("h5mag_scim", __name__)
         self.blueprint.record(self._set_up)
 
     def init_app(self, app: Flask) -> None:
@@ -405,10 +417,6 @@ class H5magSCIM:
 
     def _set_up(self, setup: BlueprintSetupState) -> None:
         app = cast(Flask, setup.app)
-        if EXTENSION in app.extensions:
-            raise config.ConfigurationError(
-                "flask_h5mag_scim is registered on this application already."
-            )
         if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
             raise config.ConfigurationError(
                 "register_blueprint(scim.blueprint) takes no options: set "
