@@ -265,7 +265,8 @@ def _document(entry: LogEntryMixin) -> dict[str, Any]:
 def _show_all(line: Line) -> None:
     entry = line.entry
     address = " ".join(filter(None, (entry.method, entry.address)))
-    about = " ".join(filter(None, (entry.resource_type, entry.resource_id, line.name)))
+    about = " ".join(filter(None, (entry.resource_type, line.subject, line.name)))
+    holder = " ".join(filter(None, (entry.holder_id, line.holder)))
     values = {
         "id": str(entry.id),
         "time": f"{entry.at:%Y-%m-%d %H:%M:%S} UTC",
@@ -275,6 +276,7 @@ def _show_all(line: Line) -> None:
         "fingerprint": entry.fingerprint,
         "address": address,
         "about": about,
+        "holder": holder,
         "reason": entry.reason,
         "detail": entry.detail,
         "duration": None if entry.duration is None else f"{entry.duration} ms",

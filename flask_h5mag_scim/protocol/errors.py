@@ -98,11 +98,21 @@ class InvalidFilter(SCIMError):
 
 
 class Uniqueness(SCIMError):
-    """An attribute value is in use already."""
+    """An attribute value is in use already.
+
+    :param holder_id: the id of the resource of this account that has it, where it is known;
+        for the log, the answer does not say it.
+    """
 
     status = 409
     scim_type = "uniqueness"
     default_detail = "Another resource of this account has one of these values already."
+
+    def __init__(
+        self, detail: str | None = None, *, holder_id: str | None = None, **evidence: Any
+    ) -> None:
+        self.holder_id = holder_id
+        super().__init__(detail, **evidence)
 
 
 class Mutability(SCIMError):

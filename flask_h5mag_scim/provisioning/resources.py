@@ -631,13 +631,14 @@ class Resource:
             parameters[_KEY] = own_key
         statement = self._taken(wanted, own_key is not None)
         found = fetch(session, self.model, statement, parameters).one()
-        for path, taken in zip(wanted, found, strict=True):
-            if taken:
+        for path, holder in zip(wanted, found, strict=True):
+            if holder is not None:
                 shown = repr(str(document[path])[:200])
                 raise Uniqueness(
                     f"{path} {shown} belongs to another {self.name} of this account already.",
                     path=path,
                     values=[shown],
+                    holder_id=str(holder),
                 )
 
     @lru_cache(maxsize=32)  # noqa: B019, a resource lives as long as its process
@@ -657,7 +658,7 @@ class Resource:
             ).where(column == wanted)
             if besides_own:
                 found = found.where(self.key_attribute != sa.bindparam(_KEY))
-            columns.append(found.exists())
+            columns.append(found.limit(1).scalar_subquery())
         statement: Any = sa.select(*columns)
         return statement  # type: ignore[no-any-return]  # as many columns as paths
 

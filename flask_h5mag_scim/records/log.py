@@ -111,6 +111,7 @@ def record(
     method: str | None = None,
     resource_type: str | None = None,
     resource_id: str | None = None,
+    holder_id: str | None = None,
     status: int | None = None,
     scim_type: str | None = None,
     reason: str | None = None,
@@ -124,6 +125,7 @@ def record(
     """Write one entry, in the caller's transaction. Secrets never come here, and values of
     people as the host lets the log keep them.
 
+    :param holder_id: who has a value already that only one may have.
     :param changes: before and after by name of the attribute. Of members: under ``members``
         how many came and left, under ``members.added`` and ``members.removed`` the ids of the
         first of them, and the same with ``members[type eq "Group"]`` for groups in groups.
@@ -143,6 +145,7 @@ def record(
             "address": _storable(request.address, 500),
             "resource_type": resource_type,
             "resource_id": _storable(resource_id, 255),
+            "holder_id": _storable(holder_id, 255),
             "status": status,
             "scim_type": scim_type,
             "reason": _storable(reason, 40),

@@ -364,6 +364,9 @@ class LogEntryMixin:
     address: Mapped[str | None] = mapped_column(sa.String(500))
     resource_type: Mapped[str | None] = mapped_column(sa.String(20))
     resource_id: Mapped[str | None] = mapped_column(sa.String(255))
+    #: Who has the value already that only one may have. What was to be created has no id: then
+    #: ``resource_id`` is theirs as well, so that the entry is found by it.
+    holder_id: Mapped[str | None] = mapped_column(sa.String(255))
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     scim_type: Mapped[str | None] = mapped_column(sa.String(20))
     #: Why it was refused, where that needs telling: a word of :class:`.Reason`, or the code of

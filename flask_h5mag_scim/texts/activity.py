@@ -58,6 +58,7 @@ TEXTS = {
     "activity.answer": "Answer",
     "activity.detail": "Note",
     "activity.id": "Id",
+    "activity.holder": "Has the value already",
     "activity.about_it": "Everything about {name}",
     "activity.about_it.other": "Everything about this id",
     "activity.request": "Request",

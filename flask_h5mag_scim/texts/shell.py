@@ -46,6 +46,7 @@ TEXTS: dict[str, str] = {
     "shell.log.fingerprint": "Fingerprint",
     "shell.log.address": "Request",
     "shell.log.about": "About",
+    "shell.log.holder": "Has it already",
     "shell.log.reason": "Reason",
     "shell.log.detail": "Detail",
     "shell.log.duration": "Took",

@@ -42,8 +42,12 @@ class Line:
 
     entry: LogEntryMixin
     what: str
+    #: The id of the user or group; ``None`` where it has none.
+    subject: str | None
     #: What the user or group is called now; ``None`` where nobody knows.
     name: str | None
+    #: The same of who has the value already that only one may have.
+    holder: str | None
     #: What ``what`` leaves out, in short.
     notes: Sequence[str]
     refused: bool
@@ -106,8 +110,7 @@ def _names(account: Any, entries: Sequence[LogEntryMixin]) -> Names:
     scim = state.scim
     ids: defaultdict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        if entry.resource_id:
-            ids[entry.resource_type or ""].add(entry.resource_id)
+        ids[entry.resource_type or ""].update(filter(None, (entry.resource_id, entry.holder_id)))
         for type, _, members in _moved(entry):
             ids[type].update(members)
     return {
@@ -116,14 +119,20 @@ def _names(account: Any, entries: Sequence[LogEntryMixin]) -> Names:
     }
 
 
-def _name(entry: LogEntryMixin, names: Names) -> str | None:
-    """What the user or group is called now."""
-    return names.get(entry.resource_type or "", {}).get(entry.resource_id or "")
+def _name(entry: LogEntryMixin, names: Names, id: str | None) -> str | None:
+    """What a user or group of the entry's type is called now."""
+    return names.get(entry.resource_type or "", {}).get(id or "")
+
+
+def _subject(entry: LogEntryMixin) -> str | None:
+    """The id of the user or group that it was about; who was not created has none."""
+    is_new = entry.event == Event.REFUSED and entry.method == "POST"
+    return None if is_new else entry.resource_id
 
 
 def _whom(entry: LogEntryMixin, names: Names) -> str:
     type = entry.resource_type if entry.resource_type in _LABELS else "other"
-    if name := _name(entry, names):
+    if name := _name(entry, names, _subject(entry)):
         return say(f"kind.{type}.named", name=name)
     kind = say(f"kind.{type}")
     for label in _LABELS.get(entry.resource_type or "", ()):
@@ -184,12 +193,15 @@ def _members(ids: Sequence[tuple[str, str]], count: int, names: Names) -> str:
 
 
 def _line(entry: LogEntryMixin, names: Names) -> Line:
-    name = _name(entry, names)
-    notes = [note for note in (None if name else entry.resource_id, entry.detail) if note]
+    subject = _subject(entry)
+    name = _name(entry, names, subject)
+    notes = [note for note in (None if name else subject, entry.detail) if note]
     return Line(
         entry=entry,
         what=headline(entry, names),
         name=name,
+        subject=subject,
+        holder=_name(entry, names, entry.holder_id),
         notes=notes,
         refused=is_refused(entry),
         result=result(entry),

@@ -71,6 +71,7 @@ CURES: Mapping[str, _Cure] = MappingProxyType(
         "nothing_there": (_MICROSOFT, ("address", "extra")),
         "method": (_MICROSOFT, ("address", "extra")),
         "uniqueness": (_MICROSOFT, ("twin", "twin.source", "retry")),
+        "uniqueness.holder": (_MICROSOFT, ("twin.holder", "twin.source", "retry")),
         "conflict": (_H5MAG, ("support",)),
         "changed_meanwhile": (_NOBODY, ("wait",)),
         "too_large": (_MICROSOFT, ("group_size", "support")),
@@ -232,7 +233,7 @@ def _case(entry: LogEntryMixin) -> str:
     if entry.event == Event.OAUTH_REFUSED:
         return "oauth" if status < 500 else "busy"
     if scim_type in _TYPES:
-        return _TYPES[scim_type]
+        return _TYPES[scim_type] + (".holder" if entry.holder_id else "")
     return _STATUSES.get(status, "fault" if status >= 500 else "other")
 
 

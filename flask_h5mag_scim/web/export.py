@@ -36,6 +36,7 @@ KEYS = (
     "address",
     "resource_type",
     "resource_id",
+    "holder_id",
     "status",
     "scim_type",
     "reason",

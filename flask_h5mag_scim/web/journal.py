@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from .. import signals
 from ..config import LogValues
 from ..protocol import masks
-from ..protocol.errors import SCIMError
+from ..protocol.errors import SCIMError, Uniqueness
 from ..provisioning.resources import Change, Resource
 from ..provisioning.users import UserResource
 from ..records import log, tokens
@@ -146,6 +146,7 @@ def note_refusal(
     """
     # What is no id may be anything that somebody put into an address.
     is_id = resource is not None and resource.parse_id(id) is not None
+    holder_id = error.holder_id if isinstance(error, Uniqueness) else None
     log.record(
         state.session,
         state.scim.records,
@@ -154,7 +155,8 @@ def note_refusal(
         actor=caller.actor,
         method=message.method,
         resource_type=resource.name if resource else None,
-        resource_id=id if is_id else None,
+        resource_id=id if is_id else holder_id,
+        holder_id=holder_id,
         status=error.status,
         scim_type=error.scim_type,
         reason=error.reason,

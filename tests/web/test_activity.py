@@ -164,6 +164,37 @@ def test_the_kinds_of_the_filter_cover_the_log_and_part_it(app: Flask, owner: Ad
     assert {kind for wanted in ONLY.values() for kind in wanted} == set(LogKind)
 
 
+@both_databases
+def test_who_has_a_value_already_is_named_and_leads_there(
+    app: Flask, entra: Entra, other_entra: Entra, owner: Admin
+) -> None:
+    """Of a create, a rename and a part of a bulk request: the values themselves are masked. What
+    was not created is found where the one is found that is in its way."""
+    ada = entra.user("ada", displayName="Ada Lovelace")
+    grace = entra.user("grace", displayName="Grace Hopper")
+    other_entra.user("ada", displayName="Somebody of another account")
+    twin = {"userName": "ADA@example.com", "externalId": "x"}
+    rename = {"op": "replace", "path": "userName", "value": "ada@example.com"}
+    create = {"method": "POST", "path": "/Users", "bulkId": "one", "data": twin}
+    assert entra.post("/Users", twin).status_code == 409
+    assert entra.patch(f"/Users/{grace['id']}", rename).status_code == 409
+    bulk = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+    assert entra.post("/Bulk", {"schemas": [bulk], "Operations": [create]}).status_code == 200
+
+    page = look(owner, only="errors")
+    words = ["Refused to create a user", "Refused to update Grace Hopper"]
+    assert found(page) == [words[0], words[1], words[0]]
+    for number in range(3):
+        told = opened(page, number)
+        assert f"Has the value already {ada['id']} Everything about Ada Lovelace" in told
+        assert "named below already has a value that only one may have" in told
+    of_ada = look(owner, about="ada@example.com", only="errors")
+    assert found(of_ada) == [words[0], words[0]]
+    rows = read_json(owner, only="errors")
+    assert [row["holder_id"] for row in rows] == [ada["id"]] * 3
+    assert [row["resource_id"] for row in rows] == [ada["id"], grace["id"], ada["id"]]
+
+
 def test_an_update_names_what_was_changed(app: Flask, entra: Entra, owner: Admin) -> None:
     """Not only that it was one: the first three, an extension's without its long name."""
     grace = entra.user("grace", displayName="Grace")
