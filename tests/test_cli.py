@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from example_app.models import Account, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
 from flask_h5mag_scim.cli import group, shell
+from flask_h5mag_scim.cli import tokens as token_commands
 from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import now
 
@@ -145,6 +147,7 @@ def test_a_third_token_is_refused_in_words(app: Flask) -> None:
     result = run(app, "token", "create", "--account", "acme", "--name", "c")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Two tokens are active already" in result.stderr
+    assert "then create this one" in result.stderr
     with app.app_context():
         account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
         assert tokens.draft(db.session, scim.records, account.id) is None
@@ -573,6 +576,45 @@ def test_a_narrow_terminal_shows_blocks_and_cuts_nothing(
     monkeypatch.setattr(shell, "terminal_width", lambda: 100)
     shell.show([("FINGERPRINT", "NAME", "AUDIENCE"), row])
     assert capsys.readouterr().out.splitlines()[1] == f"3f9a1c       Contoso  {'x' * 70}"
+
+
+def test_what_is_no_text_is_a_wrong_option(app: Flask) -> None:
+    """Not a stack trace of the database's driver."""
+    name = b"a\xff".decode(errors="surrogateescape")
+    for words in (
+        ("token", "list", "--account", name),
+        ("token", "create", "--account", "acme", "--name", name),
+        ("sso", "unlink", name, "--account", "acme"),
+        ("explain", f'userName eq "{name}"'),
+    ):
+        result = run(app, *words)
+        assert (result.exit_code, result.stdout) == (2, ""), words
+        assert "no text" in result.stderr
+
+
+def test_a_terminal_of_another_encoding_ends_nothing(app: Flask) -> None:
+    """People see what it has; machines get UTF-8."""
+    create(app, "Zoë →")
+    runner = app.test_cli_runner(charset="latin-1")
+    words = ["scim", "token", "list", "--account", "acme"]
+    shown = runner.invoke(args=words)
+    assert shown.exit_code == 0
+    assert "Zoë ?" in shown.stdout
+    told = runner.invoke(args=[*words, "--json"])
+    assert [each["name"] for each in json.loads(told.stdout_bytes)] == ["Zoë →"]
+
+
+def test_what_cannot_be_written_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is no stack trace."""
+
+    def fail(rows: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    create(app)
+    monkeypatch.setattr(token_commands, "show", fail)
+    result = run(app, "token", "list", "--account", "acme")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: Not all of it could be written: No space left on device.\n"
 
 
 def test_every_command_explains_itself(app: Flask) -> None:

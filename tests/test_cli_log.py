@@ -191,6 +191,17 @@ def test_export_is_what_the_page_exports(app: Flask, entra: Entra, tmp_path: Pat
     assert "JSON" in exported[1]["detail"]
 
 
+def test_an_export_is_utf_8_whatever_the_terminal_is(app: Flask, entra: Entra) -> None:
+    """On standard output as in a file: what is masked has no letter in most encodings."""
+    entra.user("ada")
+    runner = app.test_cli_runner(charset="latin-1")
+    for form in ("csv", "json"):
+        words = ["scim", "log", "export", "--account", "acme", "--format", form]
+        result = runner.invoke(args=words)
+        assert result.exit_code == 0, result.stderr
+        assert "a•••@" in result.stdout_bytes.decode()
+
+
 def test_an_export_that_breaks_off_leaves_no_file(
     app: Flask, entra: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

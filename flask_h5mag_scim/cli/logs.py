@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -29,6 +30,8 @@ from .shell import (
     OPERATOR,
     Group,
     about_account,
+    for_machines,
+    is_terminal,
     json_option,
     plain,
     show_json,
@@ -333,29 +336,33 @@ def log_export(
     query = begin_export(account, filters, form, by=OPERATOR)
     write = export.as_csv if form == "csv" else export.as_json
     found = export.rows(state.session, state.scim.records, account_id, query)
-    if output == "-":
-        for piece in write(found):
-            click.echo(piece, nl=False)
-        return
-    with _whole_file(Path(output)) as file:
+    # Who sees the entries themselves needs no count of them.
+    is_shown = output == "-" and is_terminal(sys.stdout)
+    shows_progress = is_terminal(sys.stderr) and not is_shown
+    with _output(output) as put:
         for number, piece in enumerate(write(found)):
-            file.write(piece)
-            if number % export.BATCH == 0 and sys.stderr.isatty():
+            put(for_machines(piece))
+            if number % export.BATCH == 0 and shows_progress:
                 click.echo(f"\r{say('shell.log.exported', n=f'{number:,}')}", nl=False, err=True)
-    if sys.stderr.isatty():
+    if shows_progress:
         click.echo(err=True)
 
 
 @contextmanager
-def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A file that is there when all of it is, and that only its owner reads."""
+def _output(name: str) -> Iterator[Callable[[bytes], object]]:
+    """What writes to standard output, or to a file that is there when all of it is, and that
+    only its owner reads."""
+    if name == "-":
+        yield partial(click.echo, nl=False)
+        return
+    path = Path(name)
     part = None
     try:
         # A new one: what lies there already may be somebody else's, or lead elsewhere.
-        descriptor, name = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            yield file
+        descriptor, made = mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(made)
+        with open(descriptor, "wb") as file:
+            yield file.write
         part.replace(path)
     except OSError as error:
         raise click.FileError(str(path), error.strerror) from error
@@ -398,7 +405,7 @@ def log_prune(older_than: int | None, batch: int, dry_run: bool, as_json: bool) 
     session.rollback()
     removed = 0
     if not dry_run:
-        is_hidden = as_json or not sys.stderr.isatty()
+        is_hidden = as_json or not is_terminal(sys.stderr)
         with click.progressbar(
             length=about, label=say("shell.log.pruning"), file=sys.stderr, hidden=is_hidden
         ) as bar:
@@ -413,7 +420,7 @@ def log_prune(older_than: int | None, batch: int, dry_run: bool, as_json: bool) 
     if as_json:
         show_json({"before": before, "about": about, "removed": removed})
         return
-    if not removed and not dry_run and not sys.stderr.isatty():
+    if not removed and not dry_run and not is_terminal(sys.stderr):
         return  # cron mails whatever is printed
     key = "shell.log.would_prune" if dry_run else "shell.log.pruned"
     number = about if dry_run else removed

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import sqlalchemy as sa
@@ -21,6 +23,9 @@ from ..records.tokens import OPERATOR as OPERATOR
 from ..state import State, get_app, get_state
 from ..texts import say
 from ..web.export import json_text
+
+#: What is written to is full, or broken.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class Command(click.Command):
@@ -41,19 +46,43 @@ class Command(click.Command):
         with formatter.section(say("shell.exit_codes")):
             formatter.write_dl([(code, say(f"shell.exit_{code}")) for code in ("0", "1", "2")])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        for param in self.params:
+            value = ctx.params.get(param.name or "")
+            # What is no text in the terminal's encoding, no database takes.
+            if param.type is click.STRING and isinstance(value, str) and not _is_text(value):
+                raise click.BadParameter(say("shell.no_text", value=value), ctx, param)
+        return rest
+
     def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name that a terminal's encoding does not have ends nothing in the middle.
+            sys.stdout.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        except sa.exc.DBAPIError as error:
             raise click.ClickException(
                 say("shell.database", error=database_error(error))
             ) from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise click.ClickException(say("shell.full", error=error.strerror)) from error
 
 
 class Group(AppGroup):
     """A group of such commands, each within the application's context."""
 
     command_class = Command
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def database_error(error: sa.exc.DBAPIError) -> str:
@@ -126,7 +155,7 @@ def show(rows: Sequence[tuple[str, ...]]) -> None:
     """A table for the eye; its first row is the heading. On a terminal that is too narrow for
     it, each row is a block of its own, so that nothing is ever cut."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if sys.stdout.isatty() and sum(widths) + 2 * (len(widths) - 1) > terminal_width():
+    if is_terminal(sys.stdout) and sum(widths) + 2 * (len(widths) - 1) > terminal_width():
         heading, *rest = rows
         for number, row in enumerate(rest):
             if number:
@@ -148,12 +177,17 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 
 def show_json(value: Any) -> None:
     """One JSON document on standard output: a list as an array, however long."""
-    click.echo(json_text(value, default=_as_json, indent=2))
+    click.echo(for_machines(json_text(value, default=_as_json, indent=2)))
 
 
 def show_json_line(value: Any) -> None:
     """One object of a stream, in a line of its own."""
-    click.echo(json_text(value, default=_as_json))
+    click.echo(for_machines(json_text(value, default=_as_json)))
+
+
+def for_machines(text: str) -> bytes:
+    """JSON and CSV are UTF-8, whatever the terminal's encoding is."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _as_json(value: Any) -> str:
@@ -183,6 +217,11 @@ def say_wrapped(text: str, *, indent: str = "", **style: Any) -> None:
         else:
             line = indent + line
         click.secho(line, **style)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody watches; nobody does where the stream is closed."""
+    return stream is not None and stream.isatty()
 
 
 def terminal_width() -> int:

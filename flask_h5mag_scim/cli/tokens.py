@@ -67,7 +67,9 @@ def token_create(
         )
     except tokens.TokenError as error:
         session.rollback()
-        raise click.ClickException(say(f"token_problem.{error.problem}")) from error
+        is_full = error.problem is tokens.TokenProblem.FULL
+        key = "shell.token.full" if is_full else f"token_problem.{error.problem}"
+        raise click.ClickException(say(key)) from error
     log.record(session, records, account_id, Event.TOKEN_SAVED, actor=OPERATOR, detail=token.called)
     session.commit()
     signals.tell(signals.token_issued, get_app(), account=account, token=token)

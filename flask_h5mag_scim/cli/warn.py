@@ -14,7 +14,7 @@ from ..records import warnings as records
 from ..state import State, get_state
 from ..texts import say
 from ..web import warnings
-from .shell import Command, find_account, json_option, show, show_json
+from .shell import Command, find_account, is_terminal, json_option, show, show_json
 
 #: How many accounts are looked up at once.
 _BATCH = 200
@@ -39,7 +39,7 @@ def warn(account: str | None, as_json: bool) -> None:
         keys = iter([state.scim.account_key(find_account(state, account))])
     told: list[dict[str, Any]] = []
     looked_at = failed = 0
-    shows_progress = sys.stderr.isatty() and not as_json
+    shows_progress = is_terminal(sys.stderr) and not as_json
     for key in keys:
         looked_at += 1
         try:
@@ -60,7 +60,7 @@ def warn(account: str | None, as_json: bool) -> None:
     elif told:
         rows = [(one["account"], one["warning"], one["title"]) for one in told]
         show([(say("warn.account"), say("warn.kind"), say("warn.title")), *rows])
-    if told or sys.stderr.isatty():  # cron mails whatever is printed
+    if told or is_terminal(sys.stderr):  # cron mails whatever is printed
         click.echo(say("warn.done", accounts=f"{looked_at:,}", told=len(told)), err=True)
     if failed:
         raise click.ClickException(say("warn.failed", n=failed))

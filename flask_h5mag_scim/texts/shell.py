@@ -5,6 +5,7 @@ from __future__ import annotations
 TEXTS: dict[str, str] = {
     "shell.no_account": "There is no account {name!r}.",
     "shell.several_accounts": "Several accounts are called {name!r}.",
+    "shell.no_text": "{value!r} is no text in the encoding of this terminal.",
     "shell.no_cloud": "There is no cloud {name!r}; known are {known}.",
     "shell.option": "{option} {value!r}: {problem}",
     "shell.column.fingerprint": "FINGERPRINT",
@@ -21,6 +22,8 @@ TEXTS: dict[str, str] = {
     "shell.never": "never",
     "shell.revoked": "Revoked {name}.",
     "shell.token.none": "No token is saved for this account.",
+    "shell.token.full": "Two tokens are active already. Revoke the one that Microsoft Entra no "
+    "longer uses with `flask scim token revoke`, then create this one.",
     "shell.token.unknown": "No active token has the fingerprint {fingerprint!r}.",
     "shell.oauth.none": "This account trusts no workload identity.",
     "shell.oauth.unknown": "No trust in force has the fingerprint {fingerprint!r}.",
@@ -34,6 +37,7 @@ TEXTS: dict[str, str] = {
     "shell.exit_1": "It is refused, nothing was found, or something has to be put right.",
     "shell.exit_2": "An option is wrong or missing.",
     "shell.database": "The database says: {error}. `flask scim check` says what may be the matter.",
+    "shell.full": "Not all of it could be written: {error}.",
     "shell.when": "{value!r} is neither a day (2026-01-31), a time (2026-01-31T09:30) nor how "
     "long ago (30m, 2h, 7d).",
     "shell.unknown": "Nothing in this account is called {name!r}.",
