@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -271,7 +273,7 @@ def test_of_several_accounts_of_one_name_none_is_chosen_by_chance(app: Flask) ->
         db.session.commit()
     result = run(app, "pause", "--account", "Globex")
     assert result.exit_code == 1
-    assert result.stderr == "Error: Several accounts are called 'Globex'.\n"
+    assert "Several accounts are called 'Globex': name one by what only it has." in result.stderr
     assert run(app, "warn", "--account", "Globex").exit_code == 1
     assert run(app, "pause", "--account", "acme").exit_code == 0
     with app.app_context():
@@ -576,6 +578,26 @@ def test_a_narrow_terminal_shows_blocks_and_cuts_nothing(
     monkeypatch.setattr(shell, "terminal_width", lambda: 100)
     shell.show([("FINGERPRINT", "NAME", "AUDIENCE"), row])
     assert capsys.readouterr().out.splitlines()[1] == f"3f9a1c       Contoso  {'x' * 70}"
+
+
+def test_an_account_that_cannot_be_told_from_another_is_not_guessed(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the host's look-up does with a text: nobody wants to disconnect the other one."""
+    looked_up: dict[str, Callable[[str], Any]] = {
+        "Several accounts are called": lambda text: db.session.scalars(
+            sa.select(Account)
+        ).one_or_none(),
+        "There is no account": lambda text: db.session.get(Account, uuid.UUID(text)),
+    }
+    for sentence, look_up in looked_up.items():
+        monkeypatch.setattr(scim, "find_account", look_up)
+        result = run(app, "disconnect", "--account", "acme", "--yes")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"Error: {sentence} 'acme'" in result.stderr
+    monkeypatch.setattr(scim, "find_account", lambda text: db.session.get(Account, text))
+    result = run(app, "disconnect", "--account", "acme", "--yes")
+    assert "There is no account 'acme'" in result.stderr
 
 
 def test_what_is_no_text_is_a_wrong_option(app: Flask) -> None:

@@ -121,6 +121,12 @@ def find_account(state: State, name: str) -> Any:
         found = state.scim.find_account(name)
     except sa.exc.MultipleResultsFound as error:
         raise click.ClickException(say("shell.several_accounts", name=name)) from error
+    except (ValueError, sa.exc.StatementError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and not isinstance(error, sa.exc.DataError):
+            raise
+        # A host that knows its accounts by number or GUID cannot look for anything else.
+        state.session.rollback()
+        found = None
     if found is None:
         raise click.ClickException(say("shell.no_account", name=name))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {
     "shell.no_account": "There is no account {name!r}.",
-    "shell.several_accounts": "Several accounts are called {name!r}.",
+    "shell.several_accounts": "Several accounts are called {name!r}: name one by what only it has.",
     "shell.no_text": "{value!r} is no text in the encoding of this terminal.",
     "shell.no_cloud": "There is no cloud {name!r}; known are {known}.",
     "shell.option": "{option} {value!r}: {problem}",
