@@ -110,6 +110,34 @@ def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
 
 
 @both_databases
+def test_what_a_small_table_cannot_tell_is_not_promised(app: Flask) -> None:
+    """PostgreSQL finds memberships by an index once there are many, and need not use one for a
+    range, however many people there are."""
+    with app.app_context():
+        is_sqlite = db.engine.dialect.name == "sqlite"
+        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+    related = explain(app, f'members[value eq "{account}"]', "--resource", "Group")
+    assert ("No index helps" in (related["cure"] or "")) is is_sqlite
+    small = explain(app, 'userName gt "a"', "--account", "acme")
+    assert "as soon as" not in small["verdict"]
+    with app.app_context():
+        people = [
+            {"account_id": account, "username": f"u{n}", "email": f"u{n}", "scim_extra": {}}
+            for n in range(12_000)
+        ]
+        db.session.execute(sa.insert(User), people)
+        db.session.execute(sa.text("ANALYZE"))
+        db.session.commit()
+    large = explain(app, 'userName gt "a"', "--account", "acme")
+    # The key at the end of an index brings no order into a range.
+    assert "sa.Index" not in (large["cure"] or "")
+    either = explain(app, 'userName eq "u5" or externalId eq "x"', "--account", "acme")
+    if either["found_by_index"]:
+        assert "username" in either["verdict"]
+        assert "external_id" in either["verdict"]
+
+
+@both_databases
 def test_the_filter_is_never_executed(app: Flask, statements: Any) -> None:
     """Nothing reaches the tables of people but EXPLAIN."""
     with statements() as seen:

@@ -90,9 +90,12 @@ def explained(
         return found
     wanted = _entries(shape)
     serving = [_serving(session, resource, one) for one in wanted]
-    if plan.is_small and wanted and all(serving):
+    # What a range finds can be most of the account, and then no index is worth it.
+    if plan.is_small and wanted and all(serving) and _is_equal(wanted):
         names = ", ".join(dict.fromkeys(name for name in serving if name))
         return replace(found, access=Access(access.table, names, Reach.FOUND), is_small=True)
+    if plan.is_small and _is_related(shape) and not wanted:
+        return replace(found, cure=say("explain.cure_small", table=access.table))
     return replace(found, cure=_cure(session, resource, shape, wanted, serving))
 
 
@@ -143,6 +146,8 @@ def _cure(
     missing = [one for one, name in zip(wanted, serving, strict=True) if name is None]
     if not missing and len(wanted) > 1:
         return say("explain.cure_split")
+    if not missing and not _is_equal(wanted):
+        return say("explain.cure_range", index=serving[0])
     unmigrated = {one: line for one in missing if (line := _unmigrated(session, resource, one))}
     lines = [
         missing_index(resource, one.attribute, lowered=one.kind == "text")
@@ -176,6 +181,10 @@ def _entries(shape: Shape) -> list[Comparison]:
             each = [_entries(term) for term in terms]
             return [one for entries in each for one in entries] if all(each) else []
     return []
+
+
+def _is_equal(wanted: list[Comparison]) -> bool:
+    return all(one.op == "eq" for one in wanted)
 
 
 def _is_related(shape: Shape) -> bool:

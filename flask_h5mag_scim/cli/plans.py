@@ -50,9 +50,14 @@ class Plan:
     is_small: bool = False
 
     def reach(self, table: str) -> Access | None:
-        """The access that reads most of a table; ``None`` when it is not read at all."""
+        """The access that reads most of a table, with the names of all indexes where several
+        read as much; ``None`` when it is not read at all."""
         found = [access for access in self.accesses if access.table == table]
-        return max(found, key=lambda access: access.reach, default=None)
+        if not found:
+            return None
+        most = max(access.reach for access in found)
+        names = dict.fromkeys(each.index for each in found if each.reach is most and each.index)
+        return Access(table, ", ".join(names) or None, most)
 
 
 class UnknownDatabase(Exception):  # noqa: N818, it says what is the case

@@ -133,6 +133,10 @@ TEXTS: dict[str, str] = {
     "explain.cure_index": "Add to the __table_args__ of {model}:",
     "explain.cure_order": "The database does not use the index {index}, because it needs the rows "
     "in the order of their keys. Let it end with the key, in {model}:",
+    "explain.cure_range": "The database weighs the index {index} against reading in the order of "
+    "the keys, and uses it where it expects few rows.",
+    "explain.cure_small": "{table} is still so small that memberships are looked up for each row "
+    "of the account. PostgreSQL can begin with them when there are more: ask again then.",
     "explain.cure_hybrid": "    an index that begins with {account} and goes on with the SQL "
     "expression of the hybrid {attribute}",
     "explain.cure_none": "No index helps: only eq, gt, ge, lt and le on what is kept find rows by "
