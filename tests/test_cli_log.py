@@ -219,6 +219,15 @@ def test_an_export_that_breaks_off_leaves_no_file(
     assert list(tmp_path.glob("log*")) == []
 
 
+def test_tail_says_which_token_or_directory_it_was(app: Flask) -> None:
+    """Of two that were saved at night one wants to know which."""
+    words = ["scim", "token", "create", "--account", "acme", "--name", "Terraform"]
+    app.test_cli_runner().invoke(args=words)
+    result = run(app, "tail", "--account", "acme", "-n", "1")
+    assert "Saved a token" in result.stdout
+    assert "Terraform (" in result.stdout
+
+
 @both_databases
 def test_prune_removes_what_is_older_than_the_retention(app: Flask) -> None:
     """Of all accounts, in batches that are each done; --dry-run only says how many."""

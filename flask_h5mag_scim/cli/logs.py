@@ -19,7 +19,7 @@ from flask.cli import with_appcontext
 from ..records import locks
 from ..records import log as records
 from ..records.log import Query
-from ..records.models import LogEntryMixin, now
+from ..records.models import LogEntryMixin, LogKind, now
 from ..state import State, get_state
 from ..texts import say
 from ..web import explanations, export
@@ -218,8 +218,9 @@ def _in_a_line(line: Line) -> str:
     parts = [f"{line.at:%Y-%m-%d %H:%M:%S}", str(line.entry.id), result, line.what]
     if line.by:
         parts.append(f"[{line.by}]")
-    # Of an error, why; what was done says it already.
-    return "  ".join([*parts, *line.notes] if line.refused else parts)
+    # Of an error, why, and of a setting, which token or directory; the rest says it already.
+    tells_more = line.refused or line.entry.kind == LogKind.SETTING
+    return "  ".join([*parts, *line.notes] if tells_more else parts)
 
 
 @group.command(
