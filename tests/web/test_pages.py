@@ -30,6 +30,7 @@ from ..conftest import (
     Entra,
     both_databases,
     make_token,
+    password_hash,
     restamp,
 )
 
@@ -219,7 +220,7 @@ def owner(app: Flask) -> Admin:
 def add_user(app: Flask, name: str, role: str, slug: str = "acme") -> str:
     with app.app_context():
         user = User(account_id=_account(slug), username=name, role=role)
-        user.set_password(PASSWORD)
+        user.password_hash = password_hash()
         db.session.add(user)
         db.session.commit()
     return name
