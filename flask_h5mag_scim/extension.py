@@ -415,6 +415,18 @@ class H5magSCIM:
         """
         versions.raise_(self.db.session, self.records, self.group.key(group))
 
+    def _warn(
+        self, app: Flask, values: config.Config, unknown: Sequence[str], *, development: bool
+    ) -> None:
+        """Say at the start what lets the application start and is not right."""
+        for key in unknown:
+            app.logger.warning("%s is not a setting of flask_h5mag_scim; misspelt?", key)
+        advice = sessions.strict_advice(app)
+        if not development:
+            advice += sessions.cookie_advice(app, values.public_url)
+        for each in (*advice, *self.user.advice(), *self.group.advice()):
+            app.logger.warning("%s", each)
+
     def _set_up(self, setup: BlueprintSetupState) -> None:
         app = cast(Flask, setup.app)
         if setup.options or setup.url_prefix or setup.subdomain or setup.url_defaults:
@@ -427,13 +439,8 @@ class H5magSCIM:
         values, unknown = config.read(app.config, development=development)
         state = State(scim=self, config=values)
         app.extensions[EXTENSION] = state
-        for key in unknown:
-            app.logger.warning("%s is not a setting of flask_h5mag_scim; misspelt?", key)
-        advice = sessions.strict_advice(app)
-        if not development:
-            advice += sessions.cookie_advice(app, values.public_url)
-        for each in (*advice, *self.user.advice(), *self.group.advice()):
-            app.logger.warning("%s", each)
+        if not cli.is_beginning():
+            self._warn(app, values, unknown, development=development)
 
         scim.register(app, state)
         sessions.register(app)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from flask import Blueprint, Flask
+from flask.cli import FlaskGroup
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -248,6 +250,24 @@ def test_an_unknown_key_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     assert "H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text
     with pytest.raises(ConfigurationError, match="MAX_RESULTS must be"):
         fresh(H5MAG_SCIM_MAX_RESULTS="5").register_blueprint(scim.blueprint)
+
+
+@pytest.mark.parametrize(("command", "warns"), [("scim", False), ("run", True)])
+def test_the_start_warns_who_serves_and_no_command(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, command: str, warns: bool
+) -> None:
+    """Cron mails what a command prints; ``flask run`` is how a developer sees it."""
+
+    def factory() -> Flask:
+        app = fresh(H5MAG_SCIM_MAX_RESULT=5)
+        app.register_blueprint(scim.blueprint)
+        return app
+
+    monkeypatch.setattr("flask.cli.run_simple", lambda *args, **options: None)
+    with caplog.at_level(logging.WARNING):
+        result = CliRunner().invoke(FlaskGroup(create_app=factory), [command])
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert ("H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text) is warns
 
 
 def test_a_strict_session_cookie_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from . import account, brake, check, explain, logs, oauth, sso, tokens, warn
 from .shell import Group
 
@@ -17,3 +19,12 @@ group.add_command(warn.warn)
 group.add_command(account.pause)
 group.add_command(account.resume)
 group.add_command(account.disconnect)
+
+
+def is_beginning() -> bool:
+    """Whether the application is being made for a command of ``flask …``, and not to serve.
+
+    What is printed then is mailed by cron with each run; ``flask scim check`` says all of it.
+    """
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name != "run"
