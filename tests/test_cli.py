@@ -595,6 +595,9 @@ def test_an_account_that_cannot_be_told_from_another_is_not_guessed(
         result = run(app, "disconnect", "--account", "acme", "--yes")
         assert (result.exit_code, result.stdout) == (1, "")
         assert f"Error: {sentence} 'acme'" in result.stderr
+    monkeypatch.setattr(scim, "find_account", lambda text: db.session.scalars(sa.select(Account)))
+    result = run(app, "disconnect", "--account", "acme", "--yes")
+    assert "gave back ScalarResult for 'acme', and not an Account or None" in result.stderr
     monkeypatch.setattr(scim, "find_account", lambda text: db.session.get(Account, text))
     result = run(app, "disconnect", "--account", "acme", "--yes")
     assert "There is no account 'acme'" in result.stderr

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ class Host:
     without: tuple[str, ...] = ()
     #: More of a table "thing", which refers to people.
     thing: Callable[[], list[sa.Column[Any]]] | None = None
-    resource: type[UserResource] = UserResource
+    resource: Callable[..., UserResource] = UserResource
+    #: Addresses that are the application's own.
+    routes: tuple[str, ...] = ()
     #: What happens to the database after it was made.
     migrate: str = ""
     templates: dict[str, str] = field(default_factory=dict)
@@ -101,6 +104,8 @@ class Host:
             app.jinja_env.loader = DictLoader(self.templates)
         db.init_app(app)
         self._people(app, scim)
+        for number, route in enumerate(self.routes):
+            app.add_url_rule(route, f"own_{number}", lambda: "", methods=["GET", "POST"])
         app.register_blueprint(scim.blueprint)
         with app.app_context():
             if url.startswith("sqlite"):
@@ -402,6 +407,27 @@ def faults_in_code() -> dict[str, tuple[Host, str, str, str]]:
             "layout_head",
             "warning",
             "{% block head %}",
+        ),
+        "page taken": (
+            Host(routes=("/account/provisioning",)),
+            "address_taken",
+            "error",
+            "_PAGE_URL_PREFIX",
+        ),
+        "token endpoint taken": (
+            Host(routes=("/scim-oauth/token",)),
+            "address_taken",
+            "error",
+            "_OAUTH_URL_PREFIX",
+        ),
+        "roles without an owner": (
+            Host(
+                rows={"userType": None, "roles[primary eq true].value": "kind"},
+                resource=partial(UserResource, roles=("editor", "reader")),
+            ),
+            "owner_role",
+            "hint",
+            "owner_role=",
         ),
         "no login": (Host(login=False), "login_endpoint", "error", "auth.login"),
         "no login view": (Host(view=None), "login_view_missing", "warning", "'auth.login'"),

@@ -48,7 +48,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "texts",
             "web",
         },
-        {"click", "flask", "jinja2", "sqlalchemy"},
+        {"click", "flask", "jinja2", "sqlalchemy", "werkzeug"},
     ),
     "extension": (
         {"cli", "config", "provisioning", "records", "state", "web"},

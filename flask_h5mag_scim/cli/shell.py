@@ -129,6 +129,11 @@ def find_account(state: State, name: str) -> Any:
         found = None
     if found is None:
         raise click.ClickException(say("shell.no_account", name=name))
+    account = state.scim.account
+    if not isinstance(found, account):
+        kind = type(found).__name__
+        text = say("shell.not_an_account", name=name, found=kind, account=account.__name__)
+        raise click.ClickException(text)
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {
     "shell.no_account": "There is no account {name!r}.",
+    "shell.not_an_account": "find_account of H5magSCIM gave back {found} for {name!r}, and not an "
+    "{account} or None.",
     "shell.several_accounts": "Several accounts are called {name!r}: name one by what only it has.",
     "shell.no_text": "{value!r} is no text in the encoding of this terminal.",
     "shell.no_cloud": "There is no cloud {name!r}; known are {known}.",
@@ -202,6 +204,10 @@ TEXTS: dict[str, str] = {
     "check.layout_head": "The template {name} of H5MAG_SCIM_LAYOUT has no block head: the pages "
     "have neither their style sheet nor their script.",
     "cure.layout_head": "Put this into its <head>:\n    {{% block head %}}{{% endblock %}}",
+    "check.address_taken": "{address} is answered by {by!r} of the application and not by the "
+    "extension.",
+    "cure.address_taken": "Give the application's view another address, or set the extension's "
+    "prefix: H5MAG_SCIM_URL_PREFIX, …_PAGE_URL_PREFIX, …_SSO_URL_PREFIX, …_OAUTH_URL_PREFIX.",
     "check.login_endpoint": "There is no view {endpoint!r}, which H5MAG_SCIM_LOGIN_ENDPOINT names "
     "(or its default): whoever is refused, or has to sign in once more, gets an error.",
     "cure.login_endpoint": "Set it to the endpoint of your login view, like 'auth.login'.",
@@ -274,6 +280,9 @@ TEXTS: dict[str, str] = {
     "check.not_null_catch_all": "{attribute} of {model}, which '*' is mapped to, may not be "
     "empty and has no default: nobody can be created of whom nothing is left for it.",
     "cure.not_null_catch_all": "Give the column default=dict.",
+    "check.owner_role": "The map of {model} gives roles, and no owner_role says which one "
+    "provisioning never gives: nothing keeps the last owner of an account.",
+    "cure.owner_role": "Give UserResource(…, owner_role=…), if the application has owners.",
     "check.cascade": "{table}.{column} refers to people with ondelete='CASCADE': what is in "
     "{table} goes when SCIM deletes them.",
     "cure.cascade": "If it should outlive them, hand it over in delete() of your UserResource.",

@@ -8,12 +8,13 @@ from typing import Any
 
 from flask import Flask
 from jinja2 import Environment, TemplateError, TemplateNotFound, nodes
+from werkzeug.routing import RequestRedirect
 
 from ... import config as configuration
 from ...config import Config, LogValues
 from ...state import State
 from ...texts import say
-from ...web import frame, sessions
+from ...web import frame, oauth, scim, sessions, sso
 from .findings import Finding, Severity, advised, finding
 
 #: As many as are worth guessing at, in hexadecimal of 128 bits.
@@ -24,6 +25,7 @@ def findings(app: Flask, state: State) -> Iterator[Finding]:
     """What should be put right in ``app.config``, the layout and the log-in."""
     config = state.config
     yield from _addresses(app, config)
+    yield from _taken(app, config)
     yield from _keys(app, config)
     for advice in sessions.strict_advice(app):
         yield advised(Severity.ERROR, "cookie_strict", advice)
@@ -48,6 +50,24 @@ def _addresses(app: Flask, config: Config) -> Iterator[Finding]:
         yield finding(Severity.WARNING, "url_http", url=config.public_url)
     elif app.debug:
         yield finding(Severity.ERROR, "debug", url=config.public_url)
+
+
+def _taken(app: Flask, config: Config) -> Iterator[Finding]:
+    """Addresses of ours that a view of the host's answers, which was there first."""
+    adapter = app.url_map.bind("localhost")
+    for prefix, path, blueprint in (
+        (config.page_url_prefix, "", frame.blueprint),
+        (config.url_prefix, "/Users", scim.blueprint),
+        (config.sso_url_prefix, "/callback", sso.blueprint),
+        (config.oauth_url_prefix, "/token", oauth.blueprint),
+    ):
+        method = "POST" if blueprint is oauth.blueprint else "GET"
+        try:
+            endpoint, _ = adapter.match(prefix + path, method=method)
+        except RequestRedirect as elsewhere:
+            endpoint = elsewhere.new_url
+        if not endpoint.startswith(f"{blueprint.name}."):
+            yield finding(Severity.ERROR, "address_taken", address=prefix + path, by=endpoint)
 
 
 def _keys(app: Flask, config: Config) -> Iterator[Finding]:

@@ -44,6 +44,9 @@ def findings(state: State) -> Iterator[Finding]:
         for entry in resource.map.entries:
             yield from _entry(resource, entry)
         yield from _required(resource)
+    roles = scim.user.roles
+    if roles is not None and roles.owner is None:
+        yield finding(Severity.HINT, "owner_role", model=_name(scim.user))
     yield from _references(state)
 
 
