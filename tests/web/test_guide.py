@@ -23,15 +23,13 @@ from .test_pages import (
     URL,
     Admin,
     Page,
-    address,
-    chromium,
     configure,
     held,
     visit,
 )
 
-# Fixtures that this file's tests take by name.
-__all__ = ["address", "chromium", "visit"]
+# A fixture that this file's tests take by name.
+__all__ = ["visit"]
 
 STEPS = ["token", "request", "mapping", "user", "sso"]
 
