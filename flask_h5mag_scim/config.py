@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
+
 from .texts import say
 
 PREFIX = "H5MAG_SCIM_"
@@ -53,8 +55,11 @@ class LogValues(StrEnum):
     FULL = "full"
 
 
-class ConfigurationError(RuntimeError):
-    """The host's configuration is wrong. The message says what to change."""
+class ConfigurationError(click.ClickException, RuntimeError):
+    """The host's configuration is wrong. The message says what to change.
+
+    ``flask …`` shows the message alone, without the way that led to it.
+    """
 
 
 def is_loopback(host: str | None) -> bool:

@@ -270,6 +270,22 @@ def test_the_start_warns_who_serves_and_no_command(
     assert ("H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text) is warns
 
 
+def test_a_command_says_what_is_wrong_and_not_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator reads one sentence; ``flask run`` says the same."""
+
+    def factory() -> Flask:
+        app = fresh(H5MAG_SCIM_MAX_RESULTS="5")
+        app.register_blueprint(scim.blueprint)
+        return app
+
+    monkeypatch.setattr("flask.cli.run_simple", lambda *args, **options: None)
+    for command in (["scim", "check"], ["run"]):
+        result = CliRunner().invoke(FlaskGroup(create_app=factory), command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: H5MAG_SCIM_MAX_RESULTS must be")
+        assert result.stdout == ""
+
+
 def test_a_strict_session_cookie_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     """The browser would not send it back from Microsoft (DESIGN §13.9)."""
     with caplog.at_level(logging.WARNING):

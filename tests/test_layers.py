@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "texts": ({"texts"}, {"markupsafe"}),
     "reasons": (set(), set()),
-    "config": ({"texts"}, set()),
+    "config": ({"texts"}, {"click"}),
     "signals": (set(), {"blinker", "flask"}),
     "state": ({"config", "extension", "records"}, {"flask", "sqlalchemy"}),
     "cli": (
