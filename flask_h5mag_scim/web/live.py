@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Response, make_response, render_template
+from flask import Response, make_response, render_template, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -83,6 +83,10 @@ def live() -> BaseResponse:
         # Not the host's login, which would say at the next visit that somebody must sign in.
         return make_response("", 401)
     account = forms.require_manager()
+    mark = forms.account_mark(account)
+    if request.args.get("account", mark) != mark:
+        # In another tab they have gone on to another account of theirs.
+        return make_response("", 409)
     standing = Standing.of(account)
     return _Quiet(render_template("h5mag_scim/live.html", standing=standing, say=say_html))
 

@@ -485,6 +485,10 @@ def test_the_live_address_is_the_managers_and_changes_nothing(app: Flask, owner:
     anonymous = app.test_client().get(f"{URL}/live")
     assert anonymous.status_code == 401
     assert "Set-Cookie" not in anonymous.headers
+    # Who manages several accounts is not told of one on the page of another.
+    address = owner.open().all("div", class_="h5s")[0]["data-h5s-live-at"]
+    assert owner.client.get(address).status_code == 200
+    assert Admin(app, "owner@globex.example").client.get(address).status_code == 409
     stranger = Page(Admin(app, "owner@globex.example").client.get(f"{URL}/live"))
     assert stranger.pill.startswith("Not set up")
     assert tokens.hash_text(made.token)[:6] not in stranger.html
