@@ -142,6 +142,22 @@ def test_revoke_closes_the_door_at_once(app: Flask) -> None:
     assert "No active token" in again.stderr
 
 
+def test_of_two_tokens_the_older_is_retiring(app: Flask) -> None:
+    """As on the page; when the newer one is gone, it stays after all."""
+
+    def states() -> dict[str, str]:
+        found = as_json(app, "token", "list", "--account", "acme")
+        return {one["name"]: one["state"] for one in found}
+
+    create(app, "old")
+    create(app, "new")
+    assert states() == {"old": "retiring", "new": "active"}
+    lines = run(app, "token", "list", "--account", "acme").stdout.splitlines()[1:]
+    assert [line.split()[2] for line in lines] == ["active", "retiring"]
+    run(app, "token", "revoke", lines[0].split()[0], "--account", "acme")
+    assert states() == {"old": "active", "new": "revoked"}
+
+
 def test_a_third_token_is_refused_in_words(app: Flask) -> None:
     """And leaves no draft behind."""
     create(app, "a")

@@ -29,7 +29,9 @@ def active(found: Iterable[_Credential], fingerprint: str, *, otherwise: str) ->
     return named[0]
 
 
-def document(credential: TokenMixin | FederatedCredentialMixin, **own: Any) -> dict[str, Any]:
+def document(
+    credential: TokenMixin | FederatedCredentialMixin, state: TokenState, **own: Any
+) -> dict[str, Any]:
     """A credential as JSON has it.
 
     :param own: what only its kind has.
@@ -37,7 +39,7 @@ def document(credential: TokenMixin | FederatedCredentialMixin, **own: Any) -> d
     return {
         "fingerprint": credential.fingerprint,
         "name": credential.name,
-        "state": str(credential.state(now())),
+        "state": str(state),
         **own,
         "created_at": credential.created_at,
         "created_by": credential.created_by,

@@ -133,6 +133,7 @@ def oauth_list(state: State, account: Any, account_id: Any, as_json: bool) -> No
 def _document(credential: FederatedCredentialMixin) -> dict[str, Any]:
     return document(
         credential,
+        credential.state(now()),
         cloud=credential.cloud,
         tenant_id=credential.tenant_id,
         subject=credential.subject,

@@ -10,7 +10,7 @@ import click
 from .. import signals
 from ..records import log, tokens
 from ..records.log import Event
-from ..records.models import TokenMixin, now
+from ..records.models import TokenMixin, TokenState, now
 from ..state import State, get_app
 from ..texts import say
 from .credentials import active, document
@@ -74,7 +74,7 @@ def token_create(
     session.commit()
     signals.tell(signals.token_issued, get_app(), account=account, token=token)
     if as_json:
-        show_json({"token": text, **_document(token)})
+        show_json({"token": text, **_document(token, token.state(now()))})
     else:
         click.echo(text)
 
@@ -85,30 +85,30 @@ def token_create(
 def token_list(state: State, account: Any, account_id: Any, as_json: bool) -> None:
     """List the saved tokens, newest first. Their texts are stored nowhere."""
     found = tokens.listed(state.session, state.scim.records, account_id)
+    standing = list(zip(found, tokens.states(found, now()), strict=True))
     if as_json:
-        show_json([_document(token) for token in found])
+        show_json([_document(token, state) for token, state in standing])
         return
     if not found:
         click.echo(say("shell.token.none"), err=True)
         return
-    at = now()
     rows = [columns("fingerprint", "name", "state", "created", "expires", "used")]
     rows += [
         (
             token.fingerprint,
             token.name,
-            str(token.state(at)),
+            str(state),
             day_text(token.created_at),
             day_text(token.expires_at),
             time_text(token.last_used_at),
         )
-        for token in found
+        for token, state in standing
     ]
     show(rows)
 
 
-def _document(token: TokenMixin) -> dict[str, Any]:
-    return document(token, expires_at=token.expires_at)
+def _document(token: TokenMixin, state: TokenState) -> dict[str, Any]:
+    return document(token, state, expires_at=token.expires_at)
 
 
 @group.command("revoke", example="flask scim token revoke 3f9a1c --account contoso")

@@ -50,6 +50,8 @@ class TokenState(StrEnum):
 
     DRAFT = "draft"
     ACTIVE = "active"
+    #: Active, and a newer one is to replace it. Only :func:`.tokens.states` knows of the others.
+    RETIRING = "retiring"
     EXPIRED = "expired"
     REVOKED = "revoked"
 

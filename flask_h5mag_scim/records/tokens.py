@@ -177,6 +177,23 @@ def listed(session: Session, records: Records, account_id: Any) -> list[TokenMix
     return list(found)
 
 
+def states(saved: Sequence[TokenMixin], at: datetime) -> list[TokenState]:
+    """How an account's saved tokens stand at the time ``at``, as people are told: of several
+    active ones the newest stays, and the others are retiring.
+
+    :param saved: all of them, in the order of :func:`listed`.
+    """
+    found = []
+    has_newer = False
+    for token in saved:
+        state = token.state(at)
+        if state is TokenState.ACTIVE and has_newer:
+            state = TokenState.RETIRING
+        has_newer = has_newer or state is TokenState.ACTIVE
+        found.append(state)
+    return found
+
+
 def draft(session: Session, records: Records, account_id: Any) -> TokenMixin | None:
     """The account's unsaved token, also when it is too old to be saved."""
     Token = records.Token

@@ -3,6 +3,7 @@ its admin."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,9 @@ CYCLE = timedelta(minutes=40)
 CHANGED_OVER = timedelta(hours=1)
 
 
+_OPENING = frozenset({TokenState.ACTIVE, TokenState.RETIRING})
+
+
 @dataclass(frozen=True)
 class Rotation:
     """With two tokens: whether the older one is still needed."""
@@ -33,7 +37,9 @@ class Rotation:
 class Credentials:
     """An account's tokens and trusted identities."""
 
-    #: Newest first.
+    #: How the saved tokens stand.
+    states: Mapping[TokenMixin, TokenState]
+    #: Those that open the door, newest first.
     active: list[TokenMixin]
     #: Revoked and expired, newest first.
     former: list[TokenMixin]
@@ -52,10 +58,11 @@ class Credentials:
         records, key = state.scim.records, state.scim.account_key(account)
         saved = tokens.listed(state.session, records, key)
         draft = draft or tokens.draft(state.session, records, key)
-        is_active = [token.state(at) is TokenState.ACTIVE for token in saved]
+        states = dict(zip(saved, tokens.states(saved, at), strict=True))
         return cls(
-            active=[token for token, active in zip(saved, is_active, strict=True) if active],
-            former=[token for token, active in zip(saved, is_active, strict=True) if not active],
+            states=states,
+            active=[token for token in saved if states[token] in _OPENING],
+            former=[token for token in saved if states[token] not in _OPENING],
             draft=draft,
             draft_can_be_saved=draft is not None and draft.state(at) is TokenState.DRAFT,
             trusted=federation.active(state.session, records, key),
@@ -65,11 +72,6 @@ class Credentials:
     def usable(self) -> tuple[TokenMixin | FederatedCredentialMixin, ...]:
         """What opens the door now."""
         return (*self.active, *self.trusted)
-
-    @property
-    def retiring(self) -> list[TokenMixin]:
-        """Those of :attr:`active` that a newer one is to replace."""
-        return self.active[1:]
 
     @property
     def last_used_at(self) -> datetime | None:
