@@ -371,8 +371,8 @@ class LogEntryMixin:
     holder_id: Mapped[str | None] = mapped_column(sa.String(255))
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     scim_type: Mapped[str | None] = mapped_column(sa.String(20))
-    #: Why it was refused, where that needs telling: a word of :class:`.Reason`, or the code of
-    #: a sign-in's :class:`.SignInError`.
+    #: Why it was refused, where that needs telling: a word of :class:`.Reason`, or of
+    #: :class:`.SignInReason`.
     reason: Mapped[str | None] = mapped_column(sa.String(40))
     detail: Mapped[str | None] = mapped_column(sa.Text)
     #: Of the HTTP request, as its answer's ``X-Request-Id`` has it.

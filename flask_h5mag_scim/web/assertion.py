@@ -13,6 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
+from ..reasons import SignInReason
 from ..records import federation, tokens
 from ..state import State
 from . import oidc
@@ -110,7 +111,7 @@ def _check_signature(text: str, header: dict[str, Any], directory: Directory, st
     keys = store.keys(directory)
     oidc.check_header(header, key_count=len(keys))
     if "crit" in header:  # RFC 7515 §4.1.11: no extension is understood here
-        raise SignInError("signature")
+        raise SignInError(SignInReason.SIGNATURE)
     if "kid" in header and header["kid"] not in [key.get("kid") for key in keys]:
         keys = store.keys(directory, force=True)
     try:
@@ -118,4 +119,4 @@ def _check_signature(text: str, header: dict[str, Any], directory: Directory, st
             text, KeySet([RSAKey.import_key(dict(key)) for key in keys]), algorithms=[ALGORITHM]
         )
     except (JoseError, ValueError) as error:
-        raise SignInError("signature") from error
+        raise SignInError(SignInReason.SIGNATURE) from error

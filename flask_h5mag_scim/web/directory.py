@@ -26,6 +26,7 @@ from joserfc.jwk import RSAKey
 
 from .. import config as configuration
 from ..config import METADATA_SUFFIX, Config
+from ..reasons import SignInReason
 from ..records.vault import Vault, VaultError
 
 logger = logging.getLogger(__name__)
@@ -59,13 +60,12 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 class SignInError(Exception):
     """A sign-in that ends here.
 
-    ``reason`` is a code for logs and pages, never a text that somebody else wrote;
-    ``number`` is Microsoft's AADSTS number when there is one, and ``object_id`` the person
-    whom Microsoft vouched for before we refused.
+    ``reason`` is never a text that somebody else wrote; ``number`` is Microsoft's AADSTS number
+    when there is one, and ``object_id`` the person whom Microsoft vouched for before we refused.
     """
 
     def __init__(
-        self, reason: str, *, number: str | None = None, object_id: str | None = None
+        self, reason: SignInReason, *, number: str | None = None, object_id: str | None = None
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -159,7 +159,7 @@ def connect(config: Config, provider: Registered, vault: Vault) -> Connection:
     elif config.oidc_client_id is not None and config.oidc_client_secret is not None:
         client_id, client_secret = config.oidc_client_id, config.oidc_client_secret
     else:
-        raise SignInError("registration")
+        raise SignInError(SignInReason.REGISTRATION)
     found = locate(config, provider)
     return Connection(
         issuer=found.issuer,
@@ -175,7 +175,7 @@ def _open(vault: Vault, sealed: str | None) -> str:
     try:
         return vault.open(sealed or "")
     except VaultError as error:
-        raise SignInError("own_secret") from error
+        raise SignInError(SignInReason.OWN_SECRET) from error
 
 
 def locate(config: Config, pinned: Pinned) -> Directory:
@@ -186,12 +186,12 @@ def locate(config: Config, pinned: Pinned) -> Directory:
     """
     authority = config.oidc_clouds.get(pinned.cloud)
     if authority is None:
-        raise SignInError("cloud")
+        raise SignInError(SignInReason.CLOUD)
     try:
         # "common" and its kin are no directory, and no text may lead elsewhere in the cloud.
         tenant_id = configuration.tenant_id(pinned.tenant_id)
     except ValueError as error:
-        raise SignInError("tenant_id") from error
+        raise SignInError(SignInReason.TENANT_ID) from error
     issuer = (
         authority.removesuffix(METADATA_SUFFIX)
         if authority.endswith(METADATA_SUFFIX)
@@ -274,7 +274,7 @@ def check_metadata(document: Mapping[str, object], directory: Directory) -> Meta
     :raises DirectoryError: when the issuer or an address is not the directory's own.
     """
     if document.get("issuer") != directory.issuer:
-        raise DirectoryError("metadata")
+        raise DirectoryError(SignInReason.METADATA)
     origin = _origin(directory.metadata_url)
 
     def own(name: str) -> str | None:
@@ -287,7 +287,7 @@ def check_metadata(document: Mapping[str, object], directory: Directory) -> Meta
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
         address = own(name)
         if address is None:
-            raise DirectoryError("metadata")
+            raise DirectoryError(SignInReason.METADATA)
         found[name] = address
     return Metadata(**found, end_session_endpoint=own("end_session_endpoint"))
 
@@ -324,7 +324,7 @@ def usable_keys(document: Mapping[str, object], directory: Directory) -> list[di
             continue
         keys.append(kept)
     if not keys:
-        raise DirectoryError("keys")
+        raise DirectoryError(SignInReason.KEYS)
     return keys
 
 
@@ -412,7 +412,7 @@ class _Kept(Generic[T]):
         self._lock = threading.Lock()
         self._value: T | None = None
         self._fetched = self._failed = self._forced = -math.inf
-        self._reason = ""
+        self._reason = SignInReason.DISCOVERY  # until a refresh fails, which sets its own
 
     def get(self, fetch: Callable[[], T], *, force: bool = False) -> T:
         """The value; fetched first when it is missing, old, or ``force`` asks for it.
@@ -480,7 +480,7 @@ class Store:
         """
         kept, _ = self._entry(directory)
         return kept.get(
-            lambda: check_metadata(_ask(directory.metadata_url, "discovery"), directory)
+            lambda: check_metadata(_ask(directory.metadata_url, SignInReason.DISCOVERY), directory)
         )
 
     def keys(self, directory: Directory, *, force: bool = False) -> list[dict[str, str]]:
@@ -493,7 +493,7 @@ class Store:
         _, kept = self._entry(directory)
         return kept.get(
             lambda: usable_keys(
-                _ask(self.metadata(directory).jwks_uri, "keys_unavailable"), directory
+                _ask(self.metadata(directory).jwks_uri, SignInReason.KEYS_UNAVAILABLE), directory
             ),
             force=force,
         )
@@ -512,7 +512,7 @@ class Store:
             return entry
 
 
-def _ask(url: str, reason: str) -> dict[str, object]:
+def _ask(url: str, reason: SignInReason) -> dict[str, object]:
     try:
         return _get_object(url)
     except _FAILURES as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from ..reasons import Reason
+from ..reasons import Reason, SignInReason
 from ..records.log import Event
 from ..records.models import LogEntryMixin
 from ..state import get_state
@@ -128,51 +128,51 @@ _OURS: _Cure = (_H5MAG, ("test", "support.reference"))
 _SETTINGS: _Cure = (_YOU, ("settings",))
 SIGN_IN_CURES: Mapping[str, _Cure] = MappingProxyType(
     {
-        "not_provisioned": (_MICROSOFT, ("assign", "external_id", "on_demand")),
-        "no_upn": (_MICROSOFT, ("assign", "external_id", "upn")),
-        "not_by_scim": (_MICROSOFT, ("assign", "external_id", "on_demand")),
-        "inactive": (_MICROSOFT, ("enable", "on_demand")),
-        "ambiguous": (_MICROSOFT, ("external_id", "on_demand")),
-        "mismatch": (_H5MAG, ("external_id", "unlink")),
-        "guest": (_MICROSOFT, ("guest", "guest.allow")),
-        "off": (_YOU, ("settings", "test")),
-        "licence": (_H5MAG, ("licence",)),
-        "cloud": _SETTINGS,
-        "tenant_id": _SETTINGS,
-        "discovery": _SETTINGS,
-        "metadata": _SETTINGS,
-        "tenant": (_MICROSOFT, ("account", "settings")),
-        "issuer": _SETTINGS,
-        "own_client": (_YOU, ("secret",)),
-        "own_secret": (_YOU, ("secret",)),
-        "oid": (_MICROSOFT, ("consent", "test")),
-        "provider": (_MICROSOFT, ("sign_in_logs",)),
-        "registration": _OURS,
-        "client": _OURS,
-        "keys": _OURS,
-        "version": _OURS,
-        "audience": _OURS,
-        "party": _OURS,
-        "claims": _OURS,
-        "algorithm": _OURS,
-        "signature": _OURS,
-        "expired": _OURS,
-        "issued": _OURS,
-        "clock": _OURS,
-        "not_yet": _OURS,
-        "keys_unavailable": _AGAIN,
-        "key": _AGAIN,
-        "busy": _AGAIN,
-        "timeout": _AGAIN,
-        "answer": _AGAIN,
-        "no_id_token": _AGAIN,
-        "code": _AGAIN,
-        "nonce": _AGAIN,
-        "state": _AGAIN,
-        "request": _AGAIN,
-        "circles": _AGAIN,
-        "rate": _AGAIN,
-        "changed": _AGAIN,
+        SignInReason.NOT_PROVISIONED: (_MICROSOFT, ("assign", "external_id", "on_demand")),
+        SignInReason.NO_UPN: (_MICROSOFT, ("assign", "external_id", "upn")),
+        SignInReason.NOT_BY_SCIM: (_MICROSOFT, ("assign", "external_id", "on_demand")),
+        SignInReason.INACTIVE: (_MICROSOFT, ("enable", "on_demand")),
+        SignInReason.AMBIGUOUS: (_MICROSOFT, ("external_id", "on_demand")),
+        SignInReason.MISMATCH: (_H5MAG, ("external_id", "unlink")),
+        SignInReason.GUEST: (_MICROSOFT, ("guest", "guest.allow")),
+        SignInReason.OFF: (_YOU, ("settings", "test")),
+        SignInReason.LICENCE: (_H5MAG, ("licence",)),
+        SignInReason.CLOUD: _SETTINGS,
+        SignInReason.TENANT_ID: _SETTINGS,
+        SignInReason.DISCOVERY: _SETTINGS,
+        SignInReason.METADATA: _SETTINGS,
+        SignInReason.TENANT: (_MICROSOFT, ("account", "settings")),
+        SignInReason.ISSUER: _SETTINGS,
+        SignInReason.OWN_CLIENT: (_YOU, ("secret",)),
+        SignInReason.OWN_SECRET: (_YOU, ("secret",)),
+        SignInReason.OID: (_MICROSOFT, ("consent", "test")),
+        SignInReason.PROVIDER: (_MICROSOFT, ("sign_in_logs",)),
+        SignInReason.REGISTRATION: _OURS,
+        SignInReason.CLIENT: _OURS,
+        SignInReason.KEYS: _OURS,
+        SignInReason.VERSION: _OURS,
+        SignInReason.AUDIENCE: _OURS,
+        SignInReason.PARTY: _OURS,
+        SignInReason.CLAIMS: _OURS,
+        SignInReason.ALGORITHM: _OURS,
+        SignInReason.SIGNATURE: _OURS,
+        SignInReason.EXPIRED: _OURS,
+        SignInReason.ISSUED: _OURS,
+        SignInReason.CLOCK: _OURS,
+        SignInReason.NOT_YET: _OURS,
+        SignInReason.KEYS_UNAVAILABLE: _AGAIN,
+        SignInReason.KEY: _AGAIN,
+        SignInReason.BUSY: _AGAIN,
+        SignInReason.TIMEOUT: _AGAIN,
+        SignInReason.ANSWER: _AGAIN,
+        SignInReason.NO_ID_TOKEN: _AGAIN,
+        SignInReason.CODE: _AGAIN,
+        SignInReason.NONCE: _AGAIN,
+        SignInReason.STATE: _AGAIN,
+        SignInReason.REQUEST: _AGAIN,
+        SignInReason.CIRCLES: _AGAIN,
+        SignInReason.RATE: _AGAIN,
+        SignInReason.CHANGED: _AGAIN,
     }
 )
 #: The cure by what an AADSTS number means.
@@ -204,14 +204,26 @@ AADSTS_CURES: Mapping[str, _Cure] = MappingProxyType(
 )
 #: Reasons why Microsoft's person is nobody here.
 _PEOPLE = frozenset(
-    {"not_provisioned", "no_upn", "not_by_scim", "inactive", "ambiguous", "mismatch"}
+    {
+        SignInReason.NOT_PROVISIONED,
+        SignInReason.NO_UPN,
+        SignInReason.NOT_BY_SCIM,
+        SignInReason.INACTIVE,
+        SignInReason.AMBIGUOUS,
+        SignInReason.MISMATCH,
+    }
 )
 #: Reasons that no test meets, and the end of their text's key (``meaning.sso.…``).
 _UNHINTED: Mapping[str, str] = MappingProxyType(
-    {"off": "off", "state": "again", "circles": "circles", "rate": "rate"}
+    {
+        SignInReason.OFF: "off",
+        SignInReason.STATE: "again",
+        SignInReason.CIRCLES: "circles",
+        SignInReason.RATE: "rate",
+    }
 )
 #: Reasons that come with the account's own registration.
-_OWN = frozenset({"own_client", "own_secret"})
+_OWN = frozenset({SignInReason.OWN_CLIENT, SignInReason.OWN_SECRET})
 _NUMBER = re.compile(r"\bAADSTS(\d{4,9})\b")
 
 

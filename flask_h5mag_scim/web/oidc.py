@@ -26,6 +26,7 @@ from joserfc.errors import ClaimError, InvalidKeyIdError, JoseError
 from joserfc.jws import extract_compact
 
 from ..config import GUID
+from ..reasons import SignInReason
 from ..records.models import IdentityProviderMixin
 from ..state import State
 from . import directory
@@ -75,9 +76,9 @@ def check_header(header: Mapping[str, object], *, key_count: int) -> None:
     :raises ClaimsRefused: with the reason ``algorithm`` or ``key``.
     """
     if header.get("alg") != ALGORITHM:
-        raise ClaimsRefused("algorithm")
+        raise ClaimsRefused(SignInReason.ALGORITHM)
     if not isinstance(header.get("kid"), str) and not ("kid" not in header and key_count == 1):
-        raise ClaimsRefused("key")
+        raise ClaimsRefused(SignInReason.KEY)
 
 
 def check_claims(
@@ -97,21 +98,21 @@ def check_claims(
     :raises ClaimsRefused: with the reason.
     """
     if guid(claims.get("tid")) != connection.tenant_id:
-        raise ClaimsRefused("tenant")
+        raise ClaimsRefused(SignInReason.TENANT)
     if claims.get("iss") != connection.issuer:
-        raise ClaimsRefused("issuer")
+        raise ClaimsRefused(SignInReason.ISSUER)
     if claims.get("ver") != "2.0":
-        raise ClaimsRefused("version")
+        raise ClaimsRefused(SignInReason.VERSION)
     if claims.get("aud") not in (connection.client_id, [connection.client_id]):
-        raise ClaimsRefused("audience")
+        raise ClaimsRefused(SignInReason.AUDIENCE)
     if claims.get("azp", connection.client_id) != connection.client_id:
-        raise ClaimsRefused("party")
+        raise ClaimsRefused(SignInReason.PARTY)
     sent = claims.get("nonce")
     if not nonce or not isinstance(sent, str) or not _equal(sent, nonce):
-        raise ClaimsRefused("nonce")
+        raise ClaimsRefused(SignInReason.NONCE)
     check_times(claims, now, max_age=MAX_AGE)
     if guid(claims.get("oid")) is None:
-        raise ClaimsRefused("oid")
+        raise ClaimsRefused(SignInReason.OID)
 
 
 def check_times(claims: Mapping[str, object], now: float, *, max_age: float) -> None:
@@ -122,15 +123,15 @@ def check_times(claims: Mapping[str, object], now: float, *, max_age: float) -> 
     """
     expires, issued = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
     if expires is None or expires < now - LEEWAY:
-        raise ClaimsRefused("expired")
+        raise ClaimsRefused(SignInReason.EXPIRED)
     if issued is None or issued < now - max_age:
-        raise ClaimsRefused("issued")
+        raise ClaimsRefused(SignInReason.ISSUED)
     if issued > now + LEEWAY:
-        raise ClaimsRefused("clock")
+        raise ClaimsRefused(SignInReason.CLOCK)
     if "nbf" in claims:
         not_before = _seconds(claims["nbf"])
         if not_before is None or not_before > now + LEEWAY:
-            raise ClaimsRefused("not_yet")
+            raise ClaimsRefused(SignInReason.NOT_YET)
 
 
 def object_id(claims: Mapping[str, object]) -> str:
@@ -313,33 +314,33 @@ def redeem(
         reason = _token_error(error.error, is_own=connection.is_own)
         raise SignInError(reason, number=aadsts(error.description)) from error
     except InvalidKeyIdError as error:
-        raise SignInError("key") from error
+        raise SignInError(SignInReason.KEY) from error
     except ClaimError as error:
-        raise ClaimsRefused("claims") from error
+        raise ClaimsRefused(SignInReason.CLAIMS) from error
     except JoseError as error:
-        raise SignInError("signature") from error
+        raise SignInError(SignInReason.SIGNATURE) from error
     except (TimeoutError, requests.Timeout) as error:
-        raise SignInError("timeout") from error
+        raise SignInError(SignInReason.TIMEOUT) from error
     except Exception as error:
         # Authlib reads the answer without checking its types, so what it raises for garbage
         # is any exception there is. None of them may become a 500 or a sign-in.
         logger.warning("the token endpoint's answer was refused: %s", type(error).__name__)
-        raise SignInError("answer") from error
+        raise SignInError(SignInReason.ANSWER) from error
     claims = token.get("userinfo")
     if not claims:
-        raise SignInError("no_id_token")
+        raise SignInError(SignInReason.NO_ID_TOKEN)
     check_claims(claims, connection, nonce, time.time())
     return dict(claims)
 
 
-def _token_error(error: object, *, is_own: bool) -> str:
+def _token_error(error: object, *, is_own: bool) -> SignInReason:
     # RFC 6749 §5.2
     match error:
         case "invalid_grant":
-            return "code"
+            return SignInReason.CODE
         case "invalid_client" | "unauthorized_client" if is_own:
-            return "own_client"
+            return SignInReason.OWN_CLIENT
         case "invalid_client" | "unauthorized_client":
-            return "client"
+            return SignInReason.CLIENT
         case _:
-            return "provider"
+            return SignInReason.PROVIDER

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flask_login import current_user
 
 from ..protocol.paths import parse_filter
+from ..reasons import SignInReason
 from ..records import links, locks, log, providers
 from ..records.providers import Settings
 from ..state import get_state
@@ -70,10 +71,10 @@ def find(key: Any, settings: Settings, claims: Mapping[str, Any]) -> Person:
     if found is None and settings.links_by_user_name:
         found = _by_user_name(key, settings.tenant_id, oid, claims)
     if found is None:
-        raise SignInError("not_provisioned", object_id=oid)
+        raise SignInError(SignInReason.NOT_PROVISIONED, object_id=oid)
     # The second is Flask-Login's word, which the host may read more strictly.
     if not get_state().scim.user.is_active(found.user) or not found.user.is_active:
-        raise SignInError("inactive", object_id=oid)
+        raise SignInError(SignInReason.INACTIVE, object_id=oid)
     return found
 
 
@@ -103,7 +104,7 @@ def check_guest(settings: Settings, claims: Mapping[str, Any]) -> None:
     :raises SignInError: with the reason ``guest``.
     """
     if not settings.allows_guests and not _is_member(claims):
-        raise SignInError("guest", object_id=oidc.object_id(claims))
+        raise SignInError(SignInReason.GUEST, object_id=oidc.object_id(claims))
 
 
 def _is_member(claims: Mapping[str, Any]) -> bool:
@@ -116,7 +117,7 @@ def _linked(key: Any, tenant_id: str, oid: str) -> Person | None:
     if user is None:
         return None
     if _given_oid(user) not in (None, oid):
-        raise SignInError("mismatch", object_id=oid)
+        raise SignInError(SignInReason.MISMATCH, object_id=oid)
     return Person(user, Way.LINK)
 
 
@@ -137,14 +138,14 @@ def _by_external_id(key: Any, tenant_id: str, oid: str) -> Person | None:
     if not found:
         return None
     if len(found) > 1:
-        raise SignInError("ambiguous", object_id=oid)
+        raise SignInError(SignInReason.AMBIGUOUS, object_id=oid)
     known = links.of(state.session, scim.records, key, scim.user.key(found[0]))
     if known is None or known.provisioned_at is None:
-        raise SignInError("not_by_scim", object_id=oid)
+        raise SignInError(SignInReason.NOT_BY_SCIM, object_id=oid)
     # A link to a directory of former days says nothing of this one, and the right one may
     # have been stored since it was looked for.
     if known.oid not in (None, oid) and known.tenant_id == tenant_id:
-        raise SignInError("mismatch", object_id=oid)
+        raise SignInError(SignInReason.MISMATCH, object_id=oid)
     return Person(found[0], Way.EXTERNAL_ID)
 
 
@@ -163,7 +164,7 @@ def _by_user_name(key: Any, tenant_id: str, oid: str, claims: Mapping[str, Any])
     name: Any = getattr(scim.user.model, entry.attribute)
     found = _some(key, sa.func.lower(name) == sa.func.lower(upn))
     if len(found) > 1:
-        raise SignInError("ambiguous", object_id=oid)
+        raise SignInError(SignInReason.AMBIGUOUS, object_id=oid)
     user = found[0] if found else None
     if user is None or str(scim.user.value(user, "userName")).casefold() != upn.casefold():
         return None

@@ -10,70 +10,86 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..reasons import SignInReason
 from ..texts import TEXTS, say
 
 #: OAuth error codes that pass by themselves (RFC 6749 §4.1.2.1).
 BUSY = frozenset({"temporarily_unavailable", "server_error"})
 
 #: Reasons that a wrong clock on this server would cause.
-CLOCK = frozenset({"clock", "not_yet", "expired", "issued"})
+CLOCK = frozenset(
+    {SignInReason.CLOCK, SignInReason.NOT_YET, SignInReason.EXPIRED, SignInReason.ISSUED}
+)
 
 #: Everything else is 403.
-STATUS: Mapping[str, int] = MappingProxyType(
+STATUS: Mapping[SignInReason, int] = MappingProxyType(
     {
-        "state": 400,
-        "request": 400,
-        "circles": 200,
-        "discovery": 503,
-        "metadata": 503,
-        "keys": 503,
-        "keys_unavailable": 503,
+        SignInReason.STATE: 400,
+        SignInReason.REQUEST: 400,
+        SignInReason.CIRCLES: 200,
+        SignInReason.DISCOVERY: 503,
+        SignInReason.METADATA: 503,
+        SignInReason.KEYS: 503,
+        SignInReason.KEYS_UNAVAILABLE: 503,
     }
 )
 
-#: Reasons that share a message.
-MESSAGE_OF: Mapping[str, str] = MappingProxyType(
+#: Reasons that share a message, and its name: ``sign_in.…`` of the catalogue.
+MESSAGE_OF: Mapping[SignInReason, str] = MappingProxyType(
     {
-        "cloud": "registration",
-        "tenant_id": "discovery",
-        "client": "registration",
-        "own_client": "own_registration",
-        "own_secret": "own_registration",
-        "metadata": "discovery",
-        "keys": "discovery",
-        "keys_unavailable": "discovery",
-        "inactive": "not_provisioned",
-        "ambiguous": "not_provisioned",
-        "not_by_scim": "not_provisioned",
-        "mismatch": "not_provisioned",
-        "timeout": "busy",
-        "answer": "busy",
-        "no_id_token": "busy",
-        "code": "state",
-        "tenant": "token",
-        "issuer": "token",
-        "version": "token",
-        "audience": "token",
-        "party": "token",
-        "nonce": "token",
-        "expired": "token",
-        "issued": "token",
-        "clock": "token",
-        "not_yet": "token",
-        "oid": "token",
-        "claims": "token",
-        "algorithm": "token",
-        "key": "token",
-        "signature": "token",
+        SignInReason.CLOUD: "registration",
+        SignInReason.TENANT_ID: "discovery",
+        SignInReason.CLIENT: "registration",
+        SignInReason.OWN_CLIENT: "own_registration",
+        SignInReason.OWN_SECRET: "own_registration",
+        SignInReason.METADATA: "discovery",
+        SignInReason.KEYS: "discovery",
+        SignInReason.KEYS_UNAVAILABLE: "discovery",
+        SignInReason.INACTIVE: "not_provisioned",
+        SignInReason.AMBIGUOUS: "not_provisioned",
+        SignInReason.NOT_BY_SCIM: "not_provisioned",
+        SignInReason.MISMATCH: "not_provisioned",
+        SignInReason.TIMEOUT: "busy",
+        SignInReason.ANSWER: "busy",
+        SignInReason.NO_ID_TOKEN: "busy",
+        SignInReason.CODE: "state",
+        SignInReason.TENANT: "token",
+        SignInReason.ISSUER: "token",
+        SignInReason.VERSION: "token",
+        SignInReason.AUDIENCE: "token",
+        SignInReason.PARTY: "token",
+        SignInReason.NONCE: "token",
+        SignInReason.EXPIRED: "token",
+        SignInReason.ISSUED: "token",
+        SignInReason.CLOCK: "token",
+        SignInReason.NOT_YET: "token",
+        SignInReason.OID: "token",
+        SignInReason.CLAIMS: "token",
+        SignInReason.ALGORITHM: "token",
+        SignInReason.KEY: "token",
+        SignInReason.SIGNATURE: "token",
     }
 )
 
-#: Messages after which the same sign-in need not be tried again.
-FINAL = frozenset({"off", "licence", "consent", "rate", "test_session", "nothing_to_test"})
+#: Reasons after which the same sign-in need not be tried again.
+FINAL = frozenset(
+    {
+        SignInReason.OFF,
+        SignInReason.LICENCE,
+        SignInReason.CONSENT,
+        SignInReason.RATE,
+        SignInReason.TEST_SESSION,
+        SignInReason.NOTHING_TO_TEST,
+    }
+)
 
 #: Reasons that a test explains with the words of another one.
 _HINT_OF: Mapping[str, str] = MappingProxyType(
-    {"issued": "expired", "not_yet": "clock", "party": "audience"}
+    {
+        SignInReason.ISSUED: SignInReason.EXPIRED,
+        SignInReason.NOT_YET: SignInReason.CLOCK,
+        SignInReason.PARTY: SignInReason.AUDIENCE,
+    }
 )
 
 #: Which of the texts ``aadsts.…`` explains an AADSTS number of Microsoft's to an admin. Microsoft
@@ -103,7 +119,14 @@ AADSTS: Mapping[str, str] = MappingProxyType(
 )
 
 #: Why a test found nobody where linking the admin who made it may help.
-LINKABLE = frozenset({"not_provisioned", "no_upn", "not_by_scim", "mismatch"})
+LINKABLE = frozenset(
+    {
+        SignInReason.NOT_PROVISIONED,
+        SignInReason.NO_UPN,
+        SignInReason.NOT_BY_SCIM,
+        SignInReason.MISMATCH,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +141,7 @@ class Message:
     password: str
 
 
-def message(reason: str, *, email: str, requires_microsoft: bool) -> Message:
+def message(reason: SignInReason, *, email: str, requires_microsoft: bool) -> Message:
     """What a person reads whose sign-in ended for this reason.
 
     :param email: whom to ask at the host's.
@@ -130,7 +153,7 @@ def message(reason: str, *, email: str, requires_microsoft: bool) -> Message:
     return Message(
         title=say(f"sign_in.{name}.title"),
         text=say(f"sign_in.{name}", email=email, until_then=say(f"{other_way}.until_then")),
-        again=None if name in FINAL else say(again if again in TEXTS else "sign_in.again"),
+        again=None if reason in FINAL else say(again if again in TEXTS else "sign_in.again"),
         password=say(other_way),
     )
 
@@ -138,6 +161,7 @@ def message(reason: str, *, email: str, requires_microsoft: bool) -> Message:
 def hint(reason: str, number: str | None, *, is_own: bool, redirect_uri: str) -> str:
     """What an admin reads whose test failed.
 
+    :param reason: a :class:`.SignInReason`, as the session or the log kept it.
     :param number: Microsoft's, if there was one.
     :param is_own: whether the account has its own registration.
     """

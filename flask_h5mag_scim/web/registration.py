@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..reasons import SignInReason
 from ..records import providers
 from ..records.models import IdentityProviderMixin, Mode
 from ..state import get_state
@@ -20,7 +21,7 @@ _EXPIRED = "7000222"
 
 def notice_refusal(account: Any, provider: IdentityProviderMixin, refusal: SignInError) -> None:
     """Tell that Microsoft has just called the account's secret expired. Commits then."""
-    if refusal.reason == "own_client" and refusal.number == _EXPIRED:
+    if refusal.reason is SignInReason.OWN_CLIENT and refusal.number == _EXPIRED:
         tell_of_dead_secret(account, provider)
 
 

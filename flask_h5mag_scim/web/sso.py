@@ -32,6 +32,7 @@ from flask_login import current_user, login_user, logout_user
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BuildError
 
+from ..reasons import SignInReason
 from ..records import locks, log, providers
 from ..records.models import IdentityProviderMixin, Mode, ProviderState
 from ..records.providers import Settings
@@ -259,7 +260,7 @@ def _limit_rate() -> ResponseReturnValue | None:
     if not seconds:
         return None
     current_app.logger.warning("sign-in with Microsoft: too many from %s", who)
-    body, status = _page("rate", status=429)
+    body, status = _page(SignInReason.RATE, status=429)
     return body, status, {"Retry-After": str(seconds)}
 
 
@@ -279,7 +280,7 @@ def login(public_id: str) -> ResponseReturnValue:
     hint = request.args.get("login_hint", "")
     found = by_public_id(public_id)
     if found is None:
-        return _page("unknown", status=404)
+        return _page(SignInReason.UNKNOWN, status=404)
     provider, account = found
     key, public_id = state.scim.account_key(account), provider.public_id
     # Microsoft takes one of the two.
@@ -289,7 +290,7 @@ def login(public_id: str) -> ResponseReturnValue:
     try:
         _check_serves(provider, account)
         if not again and limits.goes_in_circles():
-            raise SignInError("circles")
+            raise SignInError(SignInReason.CIRCLES)
         response = _begin(provider, purpose="login", next=target or "", **parameters)
     except SignInError as refusal:
         # Anybody can ask for this address, so the customer's log does not tell of it.
@@ -312,8 +313,8 @@ def callback() -> ResponseReturnValue:
         if signed_in_already is not None:
             return redirect(signed_in_already, 303)
         if not states and "admin_consent" in request.args:
-            return _page("consent", status=200)
-        return _refuse_stranger("state", public_id=_begun_at(state))
+            return _page(SignInReason.CONSENT, status=200)
+        return _refuse_stranger(SignInReason.STATE, public_id=_begun_at(state))
     if attempt.purpose == "test":
         return _end_test(attempt)
     return _end_login(attempt)
@@ -330,7 +331,7 @@ def start_test() -> ResponseReturnValue:
     )
     provider = pending or in_force
     if provider is None:
-        return _page("nothing_to_test", status=404)
+        return _page(SignInReason.NOTHING_TO_TEST, status=404)
     tenant_id, is_own = provider.tenant_id, provider.client_id is not None
     try:
         _check_licence(account)
@@ -451,7 +452,7 @@ def _serving(attempt: Attempt) -> tuple[IdentityProviderMixin, Any]:
     """The settings with which ``attempt`` began, if they are still the ones that serve."""
     found = by_public_id(attempt.public_id)
     if found is None:
-        raise SignInError("changed")
+        raise SignInError(SignInReason.CHANGED)
     _check_serves(*found)
     _check_current(attempt, found[0])
     return found
@@ -475,7 +476,9 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
             detail=_detail(refusal, reference),
         )
         state.session.commit()
-        tell(sso_refused, get_app(), account=account, reason=refusal.reason, reference=reference)
+        tell(
+            sso_refused, get_app(), account=account, reason=str(refusal.reason), reference=reference
+        )
         if found is not None and found[0].id.hex == attempt.provider:
             registration.notice_refusal(account, found[0], refusal)
     return _page(
@@ -487,7 +490,7 @@ def _refuse_login(attempt: Attempt, refusal: SignInError) -> ResponseReturnValue
     )
 
 
-def _refuse_stranger(reason: str, *, public_id: str | None = None) -> ResponseReturnValue:
+def _refuse_stranger(reason: SignInReason, *, public_id: str | None = None) -> ResponseReturnValue:
     """End what no account can be told of, because nothing proves that it concerns one.
 
     :param public_id: where the person can begin anew.
@@ -534,7 +537,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
     scim = state.scim
     found = _tested(attempt)
     if found is None:
-        return _refuse_stranger("test_session")
+        return _refuse_stranger(SignInReason.TEST_SESSION)
     provider, account = found
     tenant_id, is_own = provider.tenant_id, provider.client_id is not None
     key = scim.account_key(account)
@@ -548,7 +551,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         locks.lock_account(state.session, scim.account, key)
         found = _tested(attempt)
         if found is None:
-            raise SignInError("changed")
+            raise SignInError(SignInReason.CHANGED)
         provider, account = found
         settings = Settings.of(provider)
         people.check_guest(settings, claims)
@@ -560,7 +563,7 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         elif not providers.passed(
             state.session, scim.records, provider, version=attempt.version, by=attempt.user
         ):
-            raise SignInError("changed")
+            raise SignInError(SignInReason.CHANGED)
         sessions.keep()  # with another directory, those of the account are over
     except SignInError as refusal:
         return _fail_test(account, tenant_id, refusal, is_own=is_own)
@@ -586,8 +589,9 @@ def _end_test(attempt: Attempt) -> ResponseReturnValue:
         user = people.find(scim.account_key(account), settings, claims).user
     except SignInError as refusal:
         is_nameless = settings.links_by_user_name and "upn" not in claims
-        is_unknown = refusal.reason == "not_provisioned"
-        result["nobody"] = "no_upn" if is_nameless and is_unknown else refusal.reason
+        is_unknown = refusal.reason is SignInReason.NOT_PROVISIONED
+        reason = SignInReason.NO_UPN if is_nameless and is_unknown else refusal.reason
+        result["nobody"] = str(reason)
     else:
         result["user"] = _shown(scim.user.value(user, "userName"))
     return _show_result(account, reference, result)
@@ -626,7 +630,7 @@ def _fail_test(
     result = {
         "passed": False,
         "tenant": tenant_id,
-        "reason": refusal.reason,
+        "reason": str(refusal.reason),
         "number": refusal.number,
         "own": is_own,
     }
@@ -656,7 +660,7 @@ def by_public_id(public_id: str) -> tuple[IdentityProviderMixin, Any] | None:
 
 def _check_licence(account: Any) -> None:
     if not get_state().scim.is_licensed(account):
-        raise SignInError("licence")
+        raise SignInError(SignInReason.LICENCE)
 
 
 def _check_serves(provider: IdentityProviderMixin, account: Any) -> None:
@@ -664,25 +668,26 @@ def _check_serves(provider: IdentityProviderMixin, account: Any) -> None:
     _check_licence(account)
     require.settle(provider, account)
     if modes.serving(provider, account) is Mode.OFF:
-        raise SignInError("off")
+        raise SignInError(SignInReason.OFF)
 
 
 def _check_current(attempt: Attempt, provider: IdentityProviderMixin) -> None:
     """Refuse an attempt that began under other settings."""
     if provider.id.hex != attempt.provider or provider.version != attempt.version:
-        raise SignInError("changed")
+        raise SignInError(SignInReason.CHANGED)
 
 
 def _check_answer() -> None:
     """Refuse what Microsoft sends instead of a code (OpenID Connect Core §3.1.2.6)."""
     given = {name: request.args.getlist(name) for name in ("error", "error_description", "code")}
     if any(len(values) > 1 or len("".join(values)) > MAX_PARAMETER for values in given.values()):
-        raise SignInError("request")
+        raise SignInError(SignInReason.REQUEST)
     if any(given["error"]):
-        reason = "busy" if given["error"][0] in refusals.BUSY else "provider"
+        is_busy = given["error"][0] in refusals.BUSY
+        reason = SignInReason.BUSY if is_busy else SignInReason.PROVIDER
         raise SignInError(reason, number=oidc.aadsts("".join(given["error_description"])))
     if not any(given["code"]):
-        raise SignInError("request")
+        raise SignInError(SignInReason.REQUEST)
 
 
 def page_after_login(text: str | None, *, besides: Sequence[str] = ()) -> str | None:
@@ -775,7 +780,7 @@ def _url(endpoint: str, **values: Any) -> str | None:
 
 
 def _page(
-    reason: str,
+    reason: SignInReason,
     *,
     reference: str | None = None,
     number: str | None = None,

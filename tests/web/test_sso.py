@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import inspect
 import json
 import logging
 import re
@@ -13,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -29,10 +29,11 @@ from example_app import create_app
 from example_app.models import Account, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import sso_refused, sso_signed_in
+from flask_h5mag_scim.reasons import SignInReason
 from flask_h5mag_scim.records import links, providers
 from flask_h5mag_scim.records.models import Mode, ProviderState
 from flask_h5mag_scim.texts import TEXTS
-from flask_h5mag_scim.web import directory, oidc, people, refusals, sso
+from flask_h5mag_scim.web import directory, explanations, oidc, refusals, sso
 
 from ..conftest import both_databases
 from ..issuer import ABSENT, CLIENT_ID, CLIENT_SECRET, KEYS, Issuer, encode, new_key, running
@@ -1559,26 +1560,32 @@ def test_refusal_pages_offer_both_ways(world: World) -> None:
 
 
 def test_every_reason_has_its_words() -> None:
-    """No reason that the code can give leaves a page or a test result without a text."""
-    sources = [inspect.getsource(module) for module in (directory, oidc, people, sso)]
-    raised = r'(?:SignInError|ClaimsRefused|DirectoryError|_refuse_stranger)\(\s*"(\w+)"'
-    asked = r'_ask\([^"]*"(\w+)"|(?:return|reason =) "(\w+)"'
-    found = {
-        name
-        for source in sources
-        for pattern in (raised, asked)
-        for match in re.finditer(pattern, source)
-        for name in match.groups()
-        if name
-    }
-    assert {"state", "tenant", "discovery", "keys_unavailable", "client", "busy"} <= found
-    for reason in found:
+    """No reason leaves a page or a test result without a text."""
+    for reason in set(SignInReason) - {SignInReason.NO_UPN}:  # only a test's result says it
         said = refusals.message(reason, email="help@h5mag.example", requires_microsoft=False)
         assert "{" not in said.text, reason
     nobody = {key.removeprefix("nobody.") for key in TEXTS if key.startswith("nobody.")}
-    for reason in found - {"state", "test_session", "off", "circles", *nobody}:
+    assert nobody < set(SignInReason)
+    untested = {
+        SignInReason.OFF,
+        SignInReason.STATE,
+        SignInReason.CIRCLES,
+        SignInReason.UNKNOWN,
+        SignInReason.RATE,
+        SignInReason.TEST_SESSION,
+        SignInReason.NOTHING_TO_TEST,
+        SignInReason.CONSENT,
+    }
+    for reason in set(SignInReason) - untested - nobody:
         assert refusals.hint(reason, None, is_own=False, redirect_uri="https://h5mag.example")
-    assert set(refusals.STATUS) <= found
+
+
+def test_no_reason_is_left_that_nothing_gives() -> None:
+    """Each stands in the code that ends sign-ins, besides where it is put into words."""
+    words = {refusals.__file__, explanations.__file__}
+    sources = [path for path in Path(sso.__file__).parent.glob("*.py") if str(path) not in words]
+    given = re.findall(r"\bSignInReason\.([A-Z_]+)", "".join(map(Path.read_text, sources)))
+    assert set(given) == set(SignInReason.__members__)
 
 
 def test_an_unknown_key_is_looked_for_once(world: World, issuer: Issuer) -> None:
