@@ -132,12 +132,17 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+def get_account(slug: str = "acme") -> Account:
+    """An account, within a context of the application."""
+    return db.session.scalars(sa.select(Account).filter_by(slug=slug)).one()
+
+
 def make_token(
     app: Flask, slug: str, *, state: str = "active", expires_in: timedelta | None = None
 ) -> str:
     """A token of an account, as its text."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug=slug)).one()
+        account = get_account(slug)
         token, text = tokens.issue(db.session, scim.records, account.id, created_by="test")
         if state != "draft":
             expires_at = None if expires_in is None else now() + expires_in

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, User, db
+from example_app.models import User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.config import LogValues
 from flask_h5mag_scim.records import log
@@ -23,10 +23,10 @@ from flask_h5mag_scim.records.models import now
 from flask_h5mag_scim.web import bearer, danger, journal, warnings
 from flask_h5mag_scim.web import bulk as bulk_view
 
-from .conftest import Entra, both_databases, error_of
+from .conftest import Entra, both_databases, error_of, get_account
 from .web.test_activity import URL, write
 from .web.test_pages import URL as PAGE
-from .web.test_pages import Admin, _account, owner, reconfigure
+from .web.test_pages import Admin, owner, reconfigure
 
 __all__ = ["owner"]  # the fixture
 
@@ -72,7 +72,7 @@ def test_a_mail_s_subject_is_one_line(
             )
         )
         db.session.commit()
-        warnings.tell(db.session.get_one(Account, _account()))
+        warnings.tell(get_account())
     (subject,) = subjects
     assert "Bcc: everybody@example.com" in subject
     assert subject.splitlines() == [subject]
@@ -196,7 +196,7 @@ def test_who_came_in_before_a_disconnection_provisions_nobody_after_it(
         go.set()
         assert late.result().status_code == 401
     with app.app_context():
-        here = db.session.scalars(sa.select(User).filter_by(account_id=_account())).all()
+        here = db.session.scalars(sa.select(User).filter_by(account_id=get_account().id)).all()
         assert [user.username for user in here if user.active] == ["owner@acme.example"]
 
 
@@ -209,7 +209,7 @@ def test_a_bulk_request_is_not_done_that_was_begun_before_a_pause(
 
     def pause_and_read(*args: Any, **options: Any) -> Any:
         with app.app_context():
-            account = db.session.get_one(Account, _account())
+            account = get_account()
             danger.pause(account, by="somebody")
         return read(*args, **options)
 
@@ -255,7 +255,7 @@ def test_a_bulk_request_under_way_stops_no_disconnection(
         assert answer.result().status_code == 303
         assert late.result().status_code in {200, 401}
     with app.app_context():
-        here = db.session.scalars(sa.select(User).filter_by(account_id=_account())).all()
+        here = db.session.scalars(sa.select(User).filter_by(account_id=get_account().id)).all()
         assert [user.username for user in here if user.active] == ["owner@acme.example"]
 
 

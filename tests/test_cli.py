@@ -25,7 +25,7 @@ from flask_h5mag_scim.cli import tokens as token_commands
 from flask_h5mag_scim.records import log, providers, tokens
 from flask_h5mag_scim.records.models import now
 
-from .conftest import Entra, both_databases, error_of
+from .conftest import Entra, both_databases, error_of, get_account
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -47,14 +47,14 @@ def create(app: Flask, name: str = "ci", *more: str) -> str:
 
 def events(app: Flask) -> list[tuple[str, str | None]]:
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         entries = log.recent(db.session, scim.records, account.id, limit=9)
         return [(entry.event, entry.detail) for entry in entries]
 
 
 def in_force(app: Flask) -> Any:
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         return providers.in_force(db.session, scim.records, account.id)
 
 
@@ -167,7 +167,7 @@ def test_a_third_token_is_refused_in_words(app: Flask) -> None:
     assert "Two tokens are active already" in result.stderr
     assert "then create this one" in result.stderr
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         assert tokens.draft(db.session, scim.records, account.id) is None
 
 
@@ -264,7 +264,7 @@ def test_sso_is_configured_and_switched_off(app: Flask) -> None:
 def test_what_the_operator_does_not_name_stays_as_the_admins_chose_it(app: Flask) -> None:
     """Another mode or directory lets no guest in, and trusts no user name."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         strict = providers.Settings(
             "global", TENANT, allows_guests=False, links_by_user_name=True, session_hours=1
         )
@@ -479,7 +479,7 @@ def test_single_sign_on_is_shown_with_all_that_an_operator_asks_for(
     entra.user("ada", externalId="ada")
     entra.user("bob")
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         waiting = providers.Settings("global", SUBJECT, allows_guests=False, session_hours=1)
         providers.save(db.session, scim.records, account.id, waiting, by="ada")
         db.session.commit()

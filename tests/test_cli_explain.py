@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, User, db
+from example_app.models import User, db
 
-from .conftest import both_databases
+from .conftest import both_databases, get_account
 
 
 def explain(app: Flask, text: str, *more: str) -> Any:
@@ -93,7 +93,7 @@ def test_an_index_that_the_order_keeps_from_use_is_told_so(app: Flask) -> None:
 def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
     """Without the word that it is still small."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
         people = [
             {"account_id": account, "username": f"u{n}", "email": f"u{n}", "scim_extra": {}}
             for n in range(12_000)
@@ -115,7 +115,7 @@ def test_what_a_small_table_cannot_tell_is_not_promised(app: Flask) -> None:
     range, however many people there are."""
     with app.app_context():
         is_sqlite = db.engine.dialect.name == "sqlite"
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
     related = explain(app, f'members[value eq "{account}"]', "--resource", "Group")
     assert ("No index helps" in (related["cure"] or "")) is is_sqlite
     small = explain(app, 'userName gt "a"', "--account", "acme")

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.cli import logs
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import now
 
-from .conftest import Entra, both_databases
+from .conftest import Entra, both_databases, get_account
 
 
 def run(app: Flask, *words: str) -> Result:
@@ -37,7 +37,7 @@ def rows(app: Flask, *words: str) -> list[dict[str, Any]]:
 def add(app: Flask, *ages: timedelta, slug: str = "acme") -> None:
     """Entries that are so old."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug=slug)).one().id
+        account = get_account(slug).id
         values = [
             {
                 "account_id": account,

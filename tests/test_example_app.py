@@ -22,7 +22,7 @@ from example_app.provisioning import scim
 from flask_h5mag_scim.records import links, providers
 
 from .browser import chromium, free_port, served
-from .conftest import both_databases, make_token
+from .conftest import both_databases, get_account, make_token
 
 PASSWORD = "correct horse battery"
 OWNER = "owner@acme.example"
@@ -86,10 +86,6 @@ def change(app: Flask, work: Callable[[], Any]) -> Any:
         return result
 
 
-def account(slug: str) -> Account:
-    return db.session.scalars(sa.select(Account).filter_by(slug=slug)).one()
-
-
 def person(username: str) -> User:
     return db.session.scalars(sa.select(User).filter_by(username=username)).one()
 
@@ -101,7 +97,7 @@ def redirect_to_microsoft(app: Flask, slug: str) -> str:
         row = providers.configure(
             db.session(),
             scim.records,
-            account(slug).id,
+            get_account(slug).id,
             providers.Settings("global", str(uuid.uuid4())),
             by="the test",
         )
@@ -179,7 +175,7 @@ def test_people_without_password_cannot_use_one(app: Flask, client: FlaskClient)
     """Somebody whom SCIM created has no H5mag password, and no text is one."""
     change(
         app,
-        lambda: db.session.add(User(account_id=account("acme").id, username="sso@acme.example")),
+        lambda: db.session.add(User(account_id=get_account().id, username="sso@acme.example")),
     )
     for guess in ("", "None", PASSWORD):
         assert WRONG in sign_in(client, "sso@acme.example", guess or " ").text
@@ -449,7 +445,7 @@ def test_people_page_names_who_was_provisioned(app: Flask, client: FlaskClient) 
         links.mark(
             db.session(),
             scim.records,
-            account("acme").id,
+            get_account().id,
             person("jonas.weber@acme.example").id,
         )
 
@@ -618,7 +614,7 @@ def test_the_role_of_the_provisioned_is_entras(app: Flask, client: FlaskClient) 
     answer = client.post(f"/people/{jonas_id}/role", data=form)
     assert answer.status_code == 400
     assert "Microsoft Entra ID manages this of Jonas Weber: role." in answer.text
-    change(app, lambda: setattr(account("acme"), "plan", "professional"))
+    change(app, lambda: setattr(get_account(), "plan", "professional"))
     assert 'aria-label="Role of Jonas Weber"' in client.get("/people").text
     assert client.post(f"/people/{jonas_id}/role", data=form).status_code == 303
     with app.app_context():
@@ -751,7 +747,7 @@ def test_warnings_go_to_who_looks_after_the_account(
 ) -> None:
     """Owners and admins of that account who are active, and nobody else."""
     with app.app_context():
-        scim.mail_admins(account("acme"), "The token expires", "Generate a new one.")
+        scim.mail_admins(get_account(), "The token expires", "Generate a new one.")
     [mail] = caplog.messages
     assert mail == f"Mail to {MARTA}, {OWNER}\nThe token expires\n\nGenerate a new one."
 
@@ -842,7 +838,7 @@ def test_statements_do_not_grow_with_the_account(
     small = statements()
 
     def work() -> None:
-        for _ in seeding.grow(account("acme"), 120, 60).steps:
+        for _ in seeding.grow(get_account(), 120, 60).steps:
             pass
         owner = person(OWNER)
         db.session.add_all(

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import failures, log, request_ids
 from flask_h5mag_scim.records.models import LogKind
 
-from .conftest import Entra, both_databases
+from .conftest import Entra, both_databases, get_account
 
 
 @pytest.mark.parametrize("path", ["Users", "Groups"])
@@ -78,7 +78,7 @@ def test_the_log_is_read_by_its_indexes(app: Flask) -> None:
     """Whatever is looked for, the log is entered by the index that is made for it, and never
     read from its beginning to its end."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
         kinds = [*[LogKind.USER] * 7, LogKind.GROUP, LogKind.SIGN_IN, LogKind.SETTING]
         db.session.execute(
             sa.insert(scim.LogEntry),

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, Team, TeamMember, User, db
+from example_app.models import Team, TeamMember, User, db
 
-from .conftest import Entra, both_databases
+from .conftest import Entra, both_databases, get_account
 
 SIZES = (10, 10_000)
 
@@ -19,7 +19,7 @@ SIZES = (10, 10_000)
 def fill(app: Flask, size: int) -> tuple[str, list[str]]:
     """A directory of ``size`` users, all of them in one group; its id and theirs."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
         team = uuid.uuid4()
         people = [uuid.uuid4() for _ in range(size)]
         db.session.execute(

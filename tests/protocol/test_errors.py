@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from marshmallow import ValidationError
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.protocol import entra, messages, patch
 from flask_h5mag_scim.protocol.errors import (
@@ -30,6 +29,7 @@ from flask_h5mag_scim.protocol.paths import AttrExp, Path, ValuePath, parse_filt
 from flask_h5mag_scim.protocol.schemas import GROUP, USER, refusal
 
 from .. import other_host
+from ..conftest import get_account
 
 SECRET = "secret.person@acme.example"
 SECRETS = [
@@ -66,7 +66,7 @@ def nested(value: str) -> ValuePath:
 
 
 def create(resource: Any, **body: Any) -> Any:
-    account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+    account = get_account()
     return resource.create(db.session, account, account.id, body)
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 from marshmallow import ValidationError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from example_app.models import Account, TeamMember, User, db
+from example_app.models import TeamMember, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import UserResource
 from flask_h5mag_scim.protocol import entra, patch
@@ -25,14 +25,14 @@ from flask_h5mag_scim.provisioning.resources import Change
 from flask_h5mag_scim.provisioning.users import MANAGER
 from flask_h5mag_scim.records.models import single_key
 
-from ..conftest import both_databases
+from ..conftest import both_databases, get_account
 
 
 class House:
     """One account and its users and groups, in one transaction."""
 
     def __init__(self, slug: str = "acme") -> None:
-        self.account = db.session.scalars(sa.select(Account).filter_by(slug=slug)).one()
+        self.account = get_account(slug)
         self.id = self.account.id
 
     def create(self, resource: Any, **body: Any) -> Change:

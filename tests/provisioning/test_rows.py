@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session, with_loader_criteria
 
-from example_app.models import Account, User, db
+from example_app.models import User, db
 from flask_h5mag_scim.provisioning.rows import fetch
 
-from ..conftest import Entra, error_of
+from ..conftest import Entra, error_of, get_account
 
 NAMES = sa.select(User.username.label("name"), User.active.label("active")).where(
     User.username.like(sa.bindparam("like"))
@@ -58,7 +58,7 @@ def test_rows_are_the_sessions(app: Flask, entra: Entra) -> None:
     """The same values under the same names, and what is not flushed yet is found as well."""
     entra.user("ada")
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         db.session.add(User(username="adam", account_id=account.id))
         rows = fetch(db.session, User, NAMES, {"like": "ada%"}).all()
         assert {row.name for row in rows} == {"ada@example.com", "adam"}

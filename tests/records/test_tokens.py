@@ -11,11 +11,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import tokens
 from flask_h5mag_scim.records.models import DRAFT_LIFETIME, TokenState, now
 from flask_h5mag_scim.records.tokens import TokenError
+
+from ..conftest import get_account
 
 records = scim.records
 
@@ -23,7 +25,7 @@ records = scim.records
 @pytest.fixture
 def account(app: Flask) -> Iterator[Any]:
     with app.app_context():
-        yield db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        yield get_account()
         db.session.rollback()
         db.session.remove()
 
@@ -124,7 +126,7 @@ def test_tokens_that_ended_or_belong_to_others_do_not_count(account: Any) -> Non
     """Only what opens this account's door does."""
     active(account, "ended", now() - timedelta(seconds=1))
     active(account, "one")
-    other = db.session.scalars(sa.select(Account).filter_by(slug="globex")).one()
+    other = get_account("globex")
     active(other, "theirs")
     active(account, "two")
     assert len(tokens.active(db.session, records, account.id)) == 2
@@ -147,7 +149,7 @@ def test_a_draft_is_saved_once_and_within_the_hour(account: Any) -> None:
 
 def test_a_new_draft_discards_the_old_one(account: Any) -> None:
     """One at a time; saved ones and other accounts' stay."""
-    other = db.session.scalars(sa.select(Account).filter_by(slug="globex")).one()
+    other = get_account("globex")
     _, theirs = issue(other)
     _, saved = active(account)
     _, first = issue(account)
@@ -163,7 +165,7 @@ def test_a_new_draft_discards_the_old_one(account: Any) -> None:
 def test_a_token_is_got_within_its_account_only(account: Any) -> None:
     """The page's addresses carry ids."""
     token, _ = active(account)
-    other = db.session.scalars(sa.select(Account).filter_by(slug="globex")).one()
+    other = get_account("globex")
     assert tokens.get(db.session, records, account.id, token.id) is token
     assert tokens.get(db.session, records, other.id, token.id) is None
 

@@ -27,8 +27,8 @@ from flask_h5mag_scim.records.models import LogKind, now
 from flask_h5mag_scim.web import access_tokens, explanations, export, refusals
 from flask_h5mag_scim.web.activity import ONLY, PAGE_SIZE
 
-from ..conftest import Entra, both_databases, make_token
-from .test_pages import Admin, Page, _account, add_user, change_token, owner, reconfigure
+from ..conftest import Entra, both_databases, get_account, make_token
+from .test_pages import Admin, Page, add_user, change_token, owner, reconfigure
 
 __all__ = ["owner"]  # the fixture
 
@@ -42,7 +42,7 @@ def write(
     """An entry of an account's log; its id."""
     Entry = scim.records.LogEntry
     with app.app_context():
-        log.record(db.session, scim.records, _account(slug), event, **what)
+        log.record(db.session, scim.records, get_account(slug).id, event, **what)
         id: int = db.session.scalars(sa.select(sa.func.max(Entry.id))).one()
         if at is not None:
             db.session.execute(sa.update(Entry).where(Entry.id == id).values(at=at))
@@ -377,7 +377,8 @@ def test_only_owners_and_admins_read_and_export(app: Flask) -> None:
 
 def owner_entries(app: Flask, slug: str) -> list[str]:
     with app.app_context():
-        return [e.event for e in log.recent(db.session, scim.records, _account(slug), limit=50)]
+        found = log.recent(db.session, scim.records, get_account(slug).id, limit=50)
+        return [entry.event for entry in found]
 
 
 def test_no_entry_of_another_account_is_reached(
@@ -614,7 +615,7 @@ def test_the_page_costs_the_same_for_ten_entries_and_for_a_thousand(
                 log.record(
                     db.session,
                     scim.records,
-                    _account(),
+                    get_account().id,
                     log.Event.REFUSED if number % 3 else log.Event.USER_UPDATED,
                     resource_id=about[0],
                     resource_type=about[1],
@@ -639,7 +640,7 @@ def test_an_export_reads_a_batch_with_one_statement(
     for _ in range(35):
         write(app, log.Event.WARNED)
     with app.app_context():
-        found = export.rows(db.session, scim.records, _account(), log.Query())
+        found = export.rows(db.session, scim.records, get_account().id, log.Query())
         with statements() as seen:
             for number, _ in enumerate(export.as_json(found)):
                 assert len(seen) <= number // 10 + 1
@@ -806,22 +807,22 @@ def test_what_entra_really_meets_has_its_own_explanation(
         assert "part of the Enterprise licence" in told(entra.get("/Users"), 403)
     with app.app_context():
         user_id = db.session.scalars(sa.select(User.id).filter_by(username=editor)).one()
-        break_glass.name(db.session, scim.records, _account(), [user_id], by="x")
+        break_glass.name(db.session, scim.records, get_account().id, [user_id], by="x")
         db.session.commit()
     assert "the way in when Microsoft is not" in told(entra.patch(f"/Users/{user_id}", off), 403)
     with app.app_context():
-        of_another = access_tokens.client_id(_account("globex"))
+        of_another = access_tokens.client_id(get_account("globex").id)
     form = {"grant_type": "client_credentials", "client_id": of_another}
     later = {"client_secret": make_token(app, "acme")}
     answer = app.test_client().post("/scim-oauth/token", data={**form, **later})
     assert "belongs to something else than the secret" in told(answer, 401)
     with app.app_context():
-        accounts.pause(db.session, scim.records, _account(), by="owner@acme.example")
+        accounts.pause(db.session, scim.records, get_account().id, by="owner@acme.example")
         db.session.commit()
     change_token(app, entra.token, last_used_at=None)  # in the log once a minute
     assert "was paused here" in told(entra.get("/Users"), 503)
     with app.app_context():
-        accounts.resume(db.session, scim.records, _account())
+        accounts.resume(db.session, scim.records, get_account().id)
         db.session.commit()
     reconfigure(app, brake_users=1)
     others = [entra.user(name)["id"] for name in ("bob", "cyd")]

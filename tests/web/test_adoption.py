@@ -15,14 +15,14 @@ from example_app.provisioning import scim
 from flask_h5mag_scim.records import break_glass
 from flask_h5mag_scim.records.log import Event
 
-from ..conftest import Entra, both_databases, error_of
+from ..conftest import Entra, both_databases, error_of, get_account
 
 
 @pytest.fixture
 def grace(app: Flask) -> str:
     """Somebody who came by hand; her id."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         user = User(account_id=account.id, username="grace@acme.example", role="editor")
         db.session.add(user)
         db.session.commit()

@@ -24,9 +24,9 @@ from flask_h5mag_scim.records import brake, log
 from flask_h5mag_scim.records.brake import Limits
 from flask_h5mag_scim.records.models import now
 
-from ..conftest import Entra, both_databases, error_of
+from ..conftest import Entra, both_databases, error_of, get_account
 from ..test_concurrency import at_once
-from .test_pages import URL, Admin, Page, _account, add_user, owner, reconfigure
+from .test_pages import URL, Admin, Page, add_user, owner, reconfigure
 
 OFF = {"op": "replace", "path": "active", "value": False}
 ON = {"op": "replace", "path": "active", "value": True}
@@ -66,13 +66,13 @@ def leave(entra: Entra, id: str) -> int:
 
 def events(app: Flask, event: log.Event, slug: str = "acme") -> list[Any]:
     with app.app_context():
-        found = log.recent(db.session, scim.records, _account(slug), limit=200)
+        found = log.recent(db.session, scim.records, get_account(slug).id, limit=200)
         return [entry for entry in found if entry.event == event]
 
 
 def standing(app: Flask, slug: str = "acme") -> brake.Standing:
     with app.app_context():
-        return brake.standing(db.session, scim.records, _account(slug))
+        return brake.standing(db.session, scim.records, get_account(slug).id)
 
 
 def active(app: Flask) -> int:
@@ -318,7 +318,7 @@ def test_only_scim_counts(app: Flask, entra: Entra) -> None:
             log.record(
                 db.session,
                 scim.records,
-                _account(),
+                get_account().id,
                 log.Event.USER_DEACTIVATED,
                 actor="owner@acme.example",
                 resource_type="User",
@@ -424,7 +424,7 @@ def test_a_bulk_request_that_fails_at_its_end_engages_nothing(
 def test_a_busy_hour_is_not_read_through(app: Flask) -> None:
     """Who has left is counted by the log's index, among however many other changes."""
     with app.app_context():
-        account = _account()
+        account = get_account().id
         db.session.execute(
             sa.insert(scim.LogEntry),
             [

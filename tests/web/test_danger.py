@@ -26,7 +26,7 @@ from flask_h5mag_scim.records import accounts, federation, links, log, tokens
 from flask_h5mag_scim.records.models import LogEntryMixin, Mode, now
 from flask_h5mag_scim.web import danger
 
-from ..conftest import Entra, both_databases, error_of, make_token
+from ..conftest import Entra, both_databases, error_of, get_account, make_token
 from .test_oauth import ask_with_secret, granted
 from .test_pages import (
     URL,
@@ -62,16 +62,14 @@ def done(admin: Admin, what: str, **typed: str) -> str:
     return " ".join(admin.open().statuses)
 
 
-def key_of(slug: str = "acme") -> Any:
-    return db.session.scalars(sa.select(Account.id).filter_by(slug=slug)).one()
-
-
 def entries(app: Flask, event: str, slug: str = "acme") -> list[LogEntryMixin]:
     """An account's entries of one event, oldest first."""
     with app.app_context():
         Entry = scim.LogEntry
         found = db.session.scalars(
-            sa.select(Entry).filter_by(account_id=key_of(slug), event=event).order_by(Entry.id)
+            sa.select(Entry)
+            .filter_by(account_id=get_account(slug).id, event=event)
+            .order_by(Entry.id)
         )
         return list(found)
 
@@ -79,9 +77,9 @@ def entries(app: Flask, event: str, slug: str = "acme") -> list[LogEntryMixin]:
 def people(app: Flask, slug: str = "acme") -> dict[str, tuple[bool, bool]]:
     """By user name: who is active, and who is managed by provisioning."""
     with app.app_context():
-        found = db.session.scalars(sa.select(User).filter_by(account_id=key_of(slug))).all()
+        found = db.session.scalars(sa.select(User).filter_by(account_id=get_account(slug).id)).all()
         managed = links.provisioned(
-            db.session, scim.records, key_of(slug), [user.id for user in found]
+            db.session, scim.records, get_account(slug).id, [user.id for user in found]
         )
         return {user.username.split("@")[0]: (user.active, user.id in managed) for user in found}
 
@@ -89,7 +87,7 @@ def people(app: Flask, slug: str = "acme") -> dict[str, tuple[bool, bool]]:
 def fill(app: Flask, size: int) -> None:
     """A directory of ``size`` provisioned people of acme, all of them in one team."""
     with app.app_context():
-        account, team = key_of(), uuid.uuid4()
+        account, team = get_account().id, uuid.uuid4()
         ids = [uuid.uuid4() for _ in range(size)]
         rows = [
             {"id": id, "account_id": account, "username": f"u{n}@x.example", "scim_extra": {}}
@@ -114,7 +112,7 @@ def trust(app: Flask, slug: str = "acme") -> None:
         federation.trust(
             db.session,
             scim.records,
-            key_of(slug),
+            get_account(slug).id,
             name="Entra",
             cloud="global",
             tenant_id="8f14e45f-ceea-467f-a1d2-3b5c6d7e8f90",
@@ -286,13 +284,13 @@ def test_two_admins_who_pause_at_once_pause_once(app: Flask, owner: Admin) -> No
 def test_a_pause_leaves_what_else_is_known_of_the_account(app: Flask, owner: Admin) -> None:
     """Sessions that were ended stay so."""
     with app.app_context():
-        accounts.end_sessions(db.session, scim.records, key_of())
+        accounts.end_sessions(db.session, scim.records, get_account().id)
         db.session.commit()
     owner.sign_in("owner@acme.example")
     done(owner, "pause")
     done(owner, "resume")
     with app.app_context():
-        assert accounts.session_epoch(db.session, scim.records, key_of()) == 1
+        assert accounts.session_epoch(db.session, scim.records, get_account().id) == 1
 
 
 # -- who may -----------------------------------------------------------------------------
@@ -385,10 +383,10 @@ def test_disconnecting_closes_every_door_and_leaves_people_as_they_are(
     assert people(app, "globex")["eve"] == (True, True)
     assert other_entra.get("/Users").status_code == 200
     with app.app_context():
-        assert federation.active(db.session, scim.records, key_of()) == []
-        assert tokens.draft(db.session, scim.records, key_of()) is None
+        assert federation.active(db.session, scim.records, get_account().id) == []
+        assert tokens.draft(db.session, scim.records, get_account().id) is None
         assert len(db.session.scalars(sa.select(TeamMember)).all()) == 2
-        state = accounts.get(db.session, scim.records, key_of())
+        state = accounts.get(db.session, scim.records, get_account().id)
         assert state is not None
         assert state.paused_at is None
     assert told == ["revoked test of acme", "revoked test of acme"]
@@ -482,12 +480,14 @@ def test_who_must_not_lose_the_way_in_stays_active_and_the_page_says_why(
     with app.app_context():
         by_name = {
             user.username.split("@")[0]: user.id
-            for user in db.session.scalars(sa.select(User).filter_by(account_id=key_of()))
+            for user in db.session.scalars(sa.select(User).filter_by(account_id=get_account().id))
         }
         for name in (*names, "owner"):
-            links.mark(db.session, scim.records, key_of(), by_name[name])
+            links.mark(db.session, scim.records, get_account().id, by_name[name])
         db.session.add(
-            scim.records.BreakGlass(account_id=key_of(), user_id=by_name["glass"], named_by="x")
+            scim.records.BreakGlass(
+                account_id=get_account().id, user_id=by_name["glass"], named_by="x"
+            )
         )
         db.session.commit()
     monkeypatch.setattr(scim, "is_protected", lambda user: user.username.startswith("vip"))
@@ -654,7 +654,7 @@ def test_the_log_is_of_one_account(app: Flask, entra: Entra, owner: Admin) -> No
     done(owner, "pause")
     done(owner, "disconnect", people="stay")
     with app.app_context():
-        assert log.recent(db.session, scim.records, key_of("globex"), limit=5) == []
+        assert log.recent(db.session, scim.records, get_account("globex").id, limit=5) == []
 
 
 # -- the shell ---------------------------------------------------------------------------
@@ -689,7 +689,7 @@ def test_an_operator_disconnects_an_account(app: Flask, entra: Entra, told: list
         owner = db.session.scalars(
             sa.select(User.id).filter_by(username="owner@acme.example")
         ).one()
-        links.mark(db.session, scim.records, key_of(), owner)
+        links.mark(db.session, scim.records, get_account().id, owner)
         db.session.commit()
     code, _, said = run(app, "disconnect", "--deactivate", typed="n\n")
     assert (code, "People to deactivate: 2" in said) == (1, True)

@@ -14,7 +14,7 @@ from example_app.models import Account, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records.models import TokenState, now
 
-from ..conftest import make_token
+from ..conftest import get_account, make_token
 from .test_pages import URL, Admin, add_user
 
 #: Blueprints whose forms belong to an account's admins.
@@ -95,7 +95,7 @@ def test_without_the_licence_nothing_is_changed(app: Flask) -> None:
     make_token(app, "acme")
     form = owner.open().fields()
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         account.plan = "professional"
         db.session.commit()
     before = stored(app)
@@ -131,7 +131,7 @@ def test_a_form_of_one_account_does_nothing_to_another(
     shown = "acme"
 
     def current() -> Account:
-        return db.session.scalars(sa.select(Account).filter_by(slug=shown)).one()
+        return get_account(shown)
 
     monkeypatch.setattr(scim, "current_account", current)
     monkeypatch.setattr(scim, "can_manage", lambda user, account: True)

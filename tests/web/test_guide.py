@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import log, providers
 from flask_h5mag_scim.records.models import now
 
-from ..conftest import Entra, both_databases, make_token
+from ..conftest import Entra, both_databases, get_account, make_token
 from . import test_pages
 from .test_pages import (
     TENANT,
@@ -25,18 +24,14 @@ from .test_pages import (
     Page,
     configure,
     held,
+    owner,
     visit,
 )
 
-# A fixture that this file's tests take by name.
-__all__ = ["visit"]
+# Fixtures that this file's tests take by name.
+__all__ = ["owner", "visit"]
 
 STEPS = ["token", "request", "mapping", "user", "sso"]
-
-
-@pytest.fixture
-def owner(app: Flask) -> Admin:
-    return Admin(app)
 
 
 def done(page: Page) -> list[str]:
@@ -66,7 +61,7 @@ def test_each_step_is_ticked_when_it_has_happened(app: Flask, owner: Admin) -> N
     configure(app)
     assert "sso" not in done(owner.open()), "an operator put it in force, nobody has tested it"
     with app.app_context():
-        account = db.session.scalars(sa.select(Account.id).filter_by(slug="acme")).one()
+        account = get_account().id
         row = providers.in_force(db.session, scim.records, account)
         assert row is not None
         row.tested_at = now()
@@ -117,7 +112,7 @@ def test_attributes_that_are_not_kept_are_listed(app: Flask, owner: Admin) -> No
     """By name, the most frequent first, with how often they came; another account has none."""
     assert "Sent by Microsoft Entra and not kept" not in owner.open().text
     with app.app_context():
-        account = db.session.scalars(sa.select(Account.id).filter_by(slug="acme")).one()
+        account = get_account().id
         for kind, event, ignored in (
             ("User", log.Event.USER_CREATED, ["title", "nickName"]),
             ("User", log.Event.USER_UPDATED, ["nickName"]),

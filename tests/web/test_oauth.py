@@ -34,7 +34,7 @@ from flask_h5mag_scim.records.models import CredentialKind, now
 from flask_h5mag_scim.web import access_tokens, assertion
 from flask_h5mag_scim.web.directory import Store
 
-from ..conftest import PUBLIC_URL, Entra, both_databases, error_of, make_token
+from ..conftest import PUBLIC_URL, Entra, both_databases, error_of, get_account, make_token
 from ..issuer import ABSENT, CLIENT_ID, KEYS, Issuer, encode, new_key, running
 
 URL = "/scim-oauth/token"
@@ -46,13 +46,9 @@ AUDIENCE = f"api://{CLIENT_ID}"
 FORM = "application/x-www-form-urlencoded"
 
 
-def key_of(app: Flask, slug: str) -> Any:
-    with app.app_context():
-        return db.session.scalars(sa.select(Account.id).filter_by(slug=slug)).one()
-
-
 def client_id(app: Flask, slug: str = "acme") -> str:
-    return access_tokens.client_id(key_of(app, slug))
+    with app.app_context():
+        return access_tokens.client_id(get_account(slug).id)
 
 
 def ask(app: Flask, *, headers: dict[str, str] | None = None, **form: str) -> TestResponse:
@@ -97,7 +93,7 @@ def refused(answer: TestResponse, status: int, error: str) -> str:
 def entries(app: Flask, slug: str = "acme") -> list[Any]:
     """The account's log about the token endpoint, oldest first."""
     with app.app_context():
-        found = log.recent(db.session, scim.records, key_of(app, slug), limit=50)
+        found = log.recent(db.session, scim.records, get_account(slug).id, limit=50)
         return [entry for entry in reversed(found) if entry.event.startswith("oauth.")]
 
 
@@ -146,14 +142,15 @@ def test_an_api_token_gets_an_access_token_that_opens_its_account(app: Flask, pl
     entra = Entra(app.test_client(), text)
     made = entra.user("kim")
     with app.app_context():
-        assert db.session.get(User, uuid.UUID(made["id"])).account_id == key_of(app, "acme")
+        assert db.session.get(User, uuid.UUID(made["id"])).account_id == get_account().id
 
 
 def test_the_client_identifier_is_the_accounts_and_stays(app: Flask) -> None:
     """Customers have it in their settings: it may never change, and tells nothing."""
     assert access_tokens.client_id(7) == "0d193ef0-4482-5142-ad7b-34ce39d6fb55"
     assert client_id(app, "acme") != client_id(app, "globex")
-    assert str(key_of(app, "acme")) not in client_id(app, "acme")
+    with app.app_context():
+        assert str(get_account().id) not in client_id(app, "acme")
 
 
 def test_white_space_around_what_was_pasted_does_not_matter(app: Flask) -> None:
@@ -631,7 +628,7 @@ def test_an_access_token_acts_under_the_name_of_what_it_was_made_of(app: Flask) 
     with app.app_context():
         (entry,) = [
             e
-            for e in log.recent(db.session, scim.records, key_of(app, "acme"), limit=9)
+            for e in log.recent(db.session, scim.records, get_account().id, limit=9)
             if e.event == "user.created"
         ]
         assert entry.actor == f"test ({tokens.hash_text(secret)[:6]})"
@@ -691,7 +688,7 @@ def trust(app: Flask, slug: str = "acme", **values: Any) -> Any:
         row = federation.trust(
             db.session,
             scim.records,
-            key_of(app, slug),
+            get_account(slug).id,
             **{
                 "name": "Entra",
                 "cloud": "test",
@@ -721,7 +718,7 @@ def test_a_workload_identity_needs_no_secret(app: Flask, issuer: Issuer) -> None
     granted(ask_with_assertion(app, text))
     made = Entra(app.test_client(), token).user("kim")
     with app.app_context():
-        assert db.session.get(User, uuid.UUID(made["id"])).account_id == key_of(app, "acme")
+        assert db.session.get(User, uuid.UUID(made["id"])).account_id == get_account().id
         row = db.session.scalars(sa.select(scim.FederatedCredential)).one()
         assert row.last_used_at is not None
         assert row.last_used_ip == "127.0.0.1"

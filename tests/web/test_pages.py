@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from example_app.models import Account, User, db
+from example_app.models import User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued, token_revoked
 from flask_h5mag_scim.records import federation, log, providers, tokens
@@ -29,6 +29,7 @@ from ..conftest import (
     PUBLIC_URL,
     Entra,
     both_databases,
+    get_account,
     make_token,
     password_hash,
     restamp,
@@ -219,7 +220,7 @@ def owner(app: Flask) -> Admin:
 
 def add_user(app: Flask, name: str, role: str, slug: str = "acme") -> str:
     with app.app_context():
-        user = User(account_id=_account(slug), username=name, role=role)
+        user = User(account_id=get_account(slug).id, username=name, role=role)
         user.password_hash = password_hash()
         db.session.add(user)
         db.session.commit()
@@ -232,16 +233,12 @@ def reconfigure(app: Flask, **values: Any) -> None:
     state.config = replace(state.config, **values)
 
 
-def _account(slug: str = "acme") -> Any:
-    return db.session.scalars(sa.select(Account.id).filter_by(slug=slug)).one()
-
-
 def held(app: Flask, slug: str = "acme") -> list[tuple[str, str]]:
     """An account's tokens: state and name, oldest first."""
     with app.app_context():
         rows = db.session.scalars(
             sa.select(scim.Token)
-            .filter_by(account_id=_account(slug))
+            .filter_by(account_id=get_account(slug).id)
             .order_by(scim.Token.created_at)
         )
         return [(str(row.state(now())), row.name) for row in rows]
@@ -250,7 +247,7 @@ def held(app: Flask, slug: str = "acme") -> list[tuple[str, str]]:
 def events(app: Flask, slug: str = "acme") -> list[tuple[str, str]]:
     """An account's log: event and actor, oldest first."""
     with app.app_context():
-        rows = log.recent(db.session, scim.records, _account(slug), limit=100)
+        rows = log.recent(db.session, scim.records, get_account(slug).id, limit=100)
         return [(row.event, row.actor) for row in reversed(rows)]
 
 
@@ -259,7 +256,7 @@ def settings(app: Flask, slug: str = "acme") -> list[tuple[str, str, str, str] |
     with app.app_context():
         return [
             None if row is None else (str(row.state), row.tenant_id, row.cloud, str(row.mode))
-            for row in providers.load(db.session, scim.records, _account(slug))
+            for row in providers.load(db.session, scim.records, get_account(slug).id)
         ]
 
 
@@ -284,7 +281,7 @@ def configure(
         providers.configure(
             db.session,
             scim.records,
-            _account(slug),
+            get_account(slug).id,
             providers.Settings("global", tenant, mode),
             by="x",
         )
@@ -498,7 +495,7 @@ def test_a_workload_identity_needs_no_token_on_the_page(app: Flask, owner: Admin
         trusted = federation.trust(
             db.session,
             scim.records,
-            db.session.scalars(sa.select(Account.id).filter_by(slug="acme")).one(),
+            get_account().id,
             name="Contoso",
             cloud="global",
             tenant_id=TENANT,
@@ -1075,7 +1072,7 @@ def test_saved_settings_wait_for_their_test(app: Flask, owner: Admin) -> None:
     assert re.fullmatch(rf"{PUBLIC_URL}/sso/[\w-]{{16}}/login", sign_on_url)
     assert events(app) == [("sso.saved", "owner@acme.example")]
     with app.app_context():
-        account = db.session.get(Account, _account())
+        account = get_account()
         with app.test_request_context():
             assert scim.sso_url(account) is None
     assert owner.save(page).statuses == ["Saved. Nothing had changed."]
@@ -1233,7 +1230,7 @@ def test_the_log_is_told_in_words_without_values(app: Flask, owner: Admin) -> No
     assert all(tokens.hash_text(text)[:6] in row for row in rows)
     assert "nora" not in rows[0].lower()
     with app.app_context():
-        kept = log.recent(db.session, scim.records, _account(), limit=20)
+        kept = log.recent(db.session, scim.records, get_account().id, limit=20)
         assert "nora" not in str([vars(entry) for entry in kept]).lower()
     entra.delete(f"/Users/{user['id']}")
     page = owner.open()
@@ -1248,7 +1245,7 @@ def test_the_page_shows_the_last_ten_entries(app: Flask, owner: Admin) -> None:
             log.record(
                 db.session,
                 scim.records,
-                _account(),
+                get_account().id,
                 log.Event.USER_UPDATED,
                 actor=f"token {number}",
             )
@@ -1384,7 +1381,7 @@ def test_a_directory_may_be_pasted_in_capitals_with_blanks_around_it(
     answer = owner.client.post(f"{URL}/save", data={**form, "directory": f" {TENANT.upper()}\n"})
     assert answer.status_code == 303
     with app.app_context():
-        _, pending = providers.load(db.session, scim.records, _account())
+        _, pending = providers.load(db.session, scim.records, get_account().id)
         assert pending is not None
         assert pending.tenant_id == TENANT
 

@@ -10,18 +10,17 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from example_app.models import Account, db
+from example_app.models import db
 from example_app.provisioning import scim
 from flask_h5mag_scim import token_issued
 from flask_h5mag_scim.records import providers, tokens
 from flask_h5mag_scim.records.models import TokenState, now
 
-from ..conftest import PASSWORD, both_databases, make_token
+from ..conftest import PASSWORD, both_databases, get_account, make_token
 
 PAGE = "/account/provisioning"
 TENANT = "6f0a1c1e-8f5b-4f0e-9a39-5f3c0d2a7b10"
@@ -64,14 +63,14 @@ def at_once(*tasks: Task) -> list[Any]:
 
 def active(app: Flask) -> list[Any]:
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         saved = tokens.listed(db.session, scim.records, account.id)
         return [token for token in saved if token.state(now()) is TokenState.ACTIVE]
 
 
 def settings(app: Flask) -> tuple[Any, Any]:
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         return providers.load(db.session, scim.records, account.id)
 
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, Magazine, Team, TeamMember, User, db
+from example_app.models import Magazine, Team, TeamMember, User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim import (
     group_updated,
@@ -22,7 +22,7 @@ from flask_h5mag_scim import (
 from flask_h5mag_scim.records import log
 from flask_h5mag_scim.records.models import now
 
-from ..conftest import ENTERPRISE, Entra, both_databases, error_of, make_token
+from ..conftest import ENTERPRISE, Entra, both_databases, error_of, get_account, make_token
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
@@ -43,7 +43,7 @@ TUTORIAL = {
 def entries(app: Flask, slug: str = "acme") -> list[Any]:
     """The account's log, newest first."""
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug=slug)).one()
+        account = get_account(slug)
         return log.recent(db.session, scim.records, account.id, limit=100)
 
 
@@ -185,7 +185,7 @@ def test_a_deleted_editors_magazines_go_to_the_owner(app: Flask, entra: Entra) -
     """The host's own rule runs in the same transaction."""
     user = entra.user("ada")
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         magazine = Magazine(account_id=account.id, title="Engines", owner_id=uuid.UUID(user["id"]))
         db.session.add(magazine)
         db.session.commit()
@@ -503,7 +503,7 @@ def test_a_list_has_a_ceiling(app: Flask, entra: Entra) -> None:
     answer = entra.get("/ServiceProviderConfig").get_json()
     assert answer["filter"]["maxResults"] == 200
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         db.session.add_all(
             User(account_id=account.id, username=f"u{n}", external_id=str(n)) for n in range(201)
         )
@@ -595,7 +595,7 @@ def test_a_thousand_members_come_in_one_body_and_only_the_named_leave(entra: Ent
     """Entra's Remove with a list removes exactly these; adding again is quiet."""
     app = entra.client.application
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one()
+        account = get_account()
         people = [User(account_id=account.id, username=f"u{n}") for n in range(1000)]
         db.session.add_all(people)
         db.session.commit()

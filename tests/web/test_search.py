@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, Team, TeamMember, User, db
+from example_app.models import Team, TeamMember, User, db
 
-from ..conftest import ENTERPRISE, Entra, both_databases, error_of
+from ..conftest import ENTERPRISE, Entra, both_databases, error_of, get_account
 
 SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -50,8 +50,8 @@ def fill(app: Flask) -> None:
     with app.app_context():
         for model in (TeamMember, Team, User):
             db.session.execute(sa.delete(model))
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
-        other = db.session.scalars(sa.select(Account).filter_by(slug="globex")).one().id
+        account = get_account().id
+        other = get_account("globex").id
         db.session.add_all(person(account, letter) for letter, *_ in PEOPLE)
         db.session.add_all(
             Team(id=KEYS[letter], account_id=account, name=name, created_at=day(number))
@@ -243,7 +243,7 @@ def replace_between_pages(
     app: Flask, end: str, first: str, number: int, *, backwards: bool
 ) -> None:
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
         db.session.execute(sa.delete(TeamMember).where(TeamMember.user_id == KEYS[end]))
         db.session.execute(sa.delete(User).where(User.id == KEYS[end]))
         last_id = 2**128 - 1 - number
@@ -334,7 +334,7 @@ def test_a_page_has_no_more_than_is_offered(app: Flask, house: Entra) -> None:
     config = house.get("/ServiceProviderConfig").get_json()
     assert config["pagination"]["maxPageSize"] == 200
     with app.app_context():
-        account = db.session.scalars(sa.select(Account).filter_by(slug="acme")).one().id
+        account = get_account().id
         db.session.add_all(User(account_id=account, username=f"u{n}") for n in range(400))
         db.session.commit()
     sizes = [len(page["Resources"]) for page in house.walk(count=99999)]

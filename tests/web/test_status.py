@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from example_app.models import Account, User, db
+from example_app.models import User, db
 from example_app.provisioning import scim
 from flask_h5mag_scim.records import federation, log, tokens
 from flask_h5mag_scim.records.models import now
 from flask_h5mag_scim.web import people
 
-from ..conftest import Entra, both_databases, make_token
+from ..conftest import Entra, both_databases, get_account, make_token
 from .test_pages import (
     TENANT,
     URL,
@@ -25,23 +25,17 @@ from .test_pages import (
     change_token,
     configure,
     held,
+    owner,
     reconfigure,
 )
 
-
-@pytest.fixture
-def owner(app: Flask) -> Admin:
-    return Admin(app)
-
-
-def account() -> Any:
-    return db.session.scalars(sa.select(Account.id).filter_by(slug="acme")).one()
+__all__ = ["owner"]  # a fixture
 
 
 def switch(app: Flask, **values: Any) -> None:
     """What the danger zone or the brake would write."""
     with app.app_context():
-        db.session.add(scim.records.AccountState(account_id=account(), **values))
+        db.session.add(scim.records.AccountState(account_id=get_account().id, **values))
         db.session.commit()
 
 
@@ -126,7 +120,7 @@ def test_a_workload_identity_that_comes_keeps_the_account_from_being_quiet(
         trusted = federation.trust(
             db.session,
             scim.records,
-            account(),
+            get_account().id,
             name="Contoso",
             cloud="global",
             tenant_id=TENANT,
@@ -163,7 +157,7 @@ def test_many_failures_are_counted_up_to_a_thousand(app: Flask, owner: Admin, en
     entra.get("/Users")
     with app.app_context():
         for _ in range(1001):
-            log.record(db.session, scim.records, account(), log.Event.REFUSED, status=409)
+            log.record(db.session, scim.records, get_account().id, log.Event.REFUSED, status=409)
         db.session.commit()
     assert owner.open().pill.startswith("Attention 1000+ failed requests")
 
@@ -176,7 +170,7 @@ def test_tries_of_a_token_that_is_not_saved_are_no_failures(app: Flask, owner: A
         assert entra.get("/Users").status_code == 401
         change_token(app, made.token, last_used_at=None)  # a minute passes
     with app.app_context():
-        tries = log.recent(db.session, scim.records, account(), limit=10)
+        tries = log.recent(db.session, scim.records, get_account().id, limit=10)
         assert len([entry for entry in tries if entry.status == 401]) == 6
     assert owner.open().pill.startswith("Token not saved")
     assert owner.save(owner.open()).pill.startswith("Waiting for Microsoft Entra")
@@ -199,7 +193,7 @@ def test_being_asked_to_come_back_is_no_failure(app: Flask, owner: Admin, entra:
     entra.get("/Users")
     with app.app_context():
         for _ in range(9):
-            log.record(db.session, scim.records, account(), log.Event.REFUSED, status=503)
+            log.record(db.session, scim.records, get_account().id, log.Event.REFUSED, status=503)
         db.session.commit()
     assert owner.open().pill.startswith("Connected")
 
@@ -327,7 +321,7 @@ def test_a_token_that_outlives_its_makers_role_is_pointed_out(
 ) -> None:
     """The page says who made it; the token goes on working."""
     with app.app_context():
-        leaver = User(account_id=account(), username="leaver@acme.example", role="admin")
+        leaver = User(account_id=get_account().id, username="leaver@acme.example", role="admin")
         leaver.password_hash = db.session.scalars(
             sa.select(User.password_hash).filter_by(username="owner@acme.example")
         ).one()
@@ -366,7 +360,7 @@ def test_a_token_from_the_shell_outlives_nobody(app: Flask, owner: Admin) -> Non
 def fill(app: Flask, size: int) -> None:
     """So many users, failures, changes with ignored attributes and former tokens."""
     with app.app_context():
-        key = account()
+        key = get_account().id
         people = [
             User(account_id=key, username=f"u{size}-{n}@acme.example", external_id=f"x{size}-{n}")
             for n in range(size)
@@ -475,7 +469,7 @@ def test_the_live_address_is_the_managers_and_changes_nothing(app: Flask, owner:
     assert not fresh.all("input")
 
     with app.app_context():
-        reader = User(account_id=account(), username="reader@acme.example", role="reader")
+        reader = User(account_id=get_account().id, username="reader@acme.example", role="reader")
         reader.password_hash = db.session.scalars(
             sa.select(User.password_hash).filter_by(username="owner@acme.example")
         ).one()

@@ -30,9 +30,9 @@ from flask_h5mag_scim.records.warnings import Kind, step
 from flask_h5mag_scim.web import warnings
 from flask_h5mag_scim.web.status import FAILURES
 
-from ..conftest import PUBLIC_URL, Entra, both_databases, make_token
+from ..conftest import PUBLIC_URL, Entra, both_databases, get_account, make_token
 from .test_brake import leave, mails, people
-from .test_pages import TENANT, URL, Admin, _account, owner, reconfigure
+from .test_pages import TENANT, URL, Admin, owner, reconfigure
 
 SIGNALS: dict[str, Signal] = {
     name: getattr(flask_h5mag_scim, name)
@@ -68,7 +68,7 @@ def heard(app: Flask) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
 def tell(app: Flask, slug: str = "acme") -> list[Kind]:
     """What is told now of an account."""
     with app.app_context():
-        account = db.session.get_one(Account, _account(slug))
+        account = get_account(slug)
         return [warning.kind for warning in warnings.tell(account)]
 
 
@@ -79,7 +79,7 @@ def run(app: Flask, *words: str) -> Result:
 def change_tokens(app: Flask, slug: str = "acme", name: str = "test", **values: Any) -> None:
     """Write to the tokens of a name beside every rule."""
     with app.app_context():
-        found = sa.update(scim.Token).filter_by(account_id=_account(slug), name=name)
+        found = sa.update(scim.Token).filter_by(account_id=get_account(slug).id, name=name)
         db.session.execute(found.values(values))
         db.session.commit()
 
@@ -90,7 +90,7 @@ def add_token(app: Flask, name: str, slug: str = "acme", **values: Any) -> None:
         token, _ = tokens.create(
             db.session,
             scim.records,
-            _account(slug),
+            get_account(slug).id,
             name=name,
             expires_at=None,
             created_by="owner@acme.example",
@@ -102,7 +102,7 @@ def add_token(app: Flask, name: str, slug: str = "acme", **values: Any) -> None:
 
 def entries(app: Flask, event: log.Event = log.Event.WARNED, slug: str = "acme") -> list[str]:
     with app.app_context():
-        found = log.recent(db.session, scim.records, _account(slug), limit=200)
+        found = log.recent(db.session, scim.records, get_account(slug).id, limit=200)
         return [entry.detail or "" for entry in reversed(found) if entry.event == event]
 
 
@@ -113,7 +113,7 @@ def fail(app: Flask, count: int, slug: str = "acme") -> None:
             log.record(
                 db.session,
                 scim.records,
-                _account(slug),
+                get_account(slug).id,
                 log.Event.REFUSED,
                 method="POST",
                 status=409,
@@ -252,7 +252,7 @@ def test_a_secret_that_ends(app: Flask, mails: list[Any], heard: list[Any]) -> N
             client_secret="sealed",
             secret_expires_at=ends,
         )
-        providers.configure(db.session, scim.records, _account(), wanted, by="test")
+        providers.configure(db.session, scim.records, get_account().id, wanted, by="test")
         db.session.commit()
     assert [*tell(app), *tell(app)] == [Kind.SECRET_EXPIRING]
     assert heard == [("sso_secret_expiring", "acme", {"expires_at": ends, "days": 10})]
@@ -281,11 +281,11 @@ def test_who_is_not_warned(app: Flask, entra: Entra, monkeypatch: pytest.MonkeyP
     change_tokens(app, last_used_at=now() - timedelta(hours=5))
     fail(app, FAILURES)
     with app.app_context():
-        accounts.pause(db.session, scim.records, _account(), by="owner@acme.example")
+        accounts.pause(db.session, scim.records, get_account().id, by="owner@acme.example")
         db.session.commit()
     assert tell(app) == []
     with app.app_context():
-        accounts.resume(db.session, scim.records, _account())
+        accounts.resume(db.session, scim.records, get_account().id)
         db.session.commit()
     monkeypatch.setattr(scim, "is_licensed", lambda account: False)
     change_tokens(app, expires_at=now() + timedelta(days=1))
@@ -398,7 +398,7 @@ def test_cron_warns_every_account(
     result = run(app, "--json")
     assert result.exit_code == 0
     with app.app_context():
-        acme = str(_account())
+        acme = str(get_account().id)
     (one,) = json.loads(result.stdout)
     assert (one["account"], one["warning"]) == (acme, "token_expiring")
     assert one["title"].startswith("The API Token test (")
