@@ -58,7 +58,6 @@ TEXTS = {
     "step.consent": "On Provisioning & SSO follow Grant admin consent as an administrator of the directory; or open Enterprise applications → H5mag → Permissions → Grant admin consent.",
     "step.guest": "For a member of the directory: App registrations → your registration → Token configuration → Add optional claim → ID → acct. With H5mag’s own registration, ask {email}.",
     "step.guest.allow": "To let guests in: untick Refuse guests of the directory on Provisioning & SSO, press Save, then Test sign-in.",
-    "step.upn": "Give the person an object ID as externalId; or make the user names of the two agree, if people are found by user name.",
     "step.account": "The person chooses the account of your organisation at Microsoft; in a private window, if another one is always taken.",
     "step.sign_in_logs": "In the Microsoft Entra admin centre open Monitoring & health → Sign-in logs, and look at the failed sign-in of this time.",
     "step.policy": "In the Microsoft Entra admin centre open Monitoring & health → Sign-in logs → the failed sign-in → Conditional Access, which names the policy; change it under Protection → Conditional Access.",
@@ -109,9 +108,6 @@ TEXTS = {
     "meaning.oauth": "No access token was issued. The answer says why.",
     # Sign-ins that were refused
     "meaning.sso.off": "The account did not sign in with Microsoft at that moment.",
-    "meaning.sso.again": "The sign-in was used already, took too long, or was begun in another browser.",
-    "meaning.sso.circles": "The person was sent to Microsoft and back several times within two minutes.",
-    "meaning.sso.rate": "More people than usual signed in from one network.",
     "meaning.sso.unknown": "Microsoft or H5mag ended the sign-in.",
     "meaning.microsoft_required": "The right password was typed, and the account requires Microsoft.",
     "meaning.break_glass_role": "A break-glass owner typed the right password, and is neither owner nor admin of the account any more.",

@@ -129,7 +129,6 @@ _SETTINGS: _Cure = (_YOU, ("settings",))
 SIGN_IN_CURES: Mapping[str, _Cure] = MappingProxyType(
     {
         SignInReason.NOT_PROVISIONED: (_MICROSOFT, ("assign", "external_id", "on_demand")),
-        SignInReason.NO_UPN: (_MICROSOFT, ("assign", "external_id", "upn")),
         SignInReason.NOT_BY_SCIM: (_MICROSOFT, ("assign", "external_id", "on_demand")),
         SignInReason.INACTIVE: (_MICROSOFT, ("enable", "on_demand")),
         SignInReason.AMBIGUOUS: (_MICROSOFT, ("external_id", "on_demand")),
@@ -168,10 +167,7 @@ SIGN_IN_CURES: Mapping[str, _Cure] = MappingProxyType(
         SignInReason.NO_ID_TOKEN: _AGAIN,
         SignInReason.CODE: _AGAIN,
         SignInReason.NONCE: _AGAIN,
-        SignInReason.STATE: _AGAIN,
         SignInReason.REQUEST: _AGAIN,
-        SignInReason.CIRCLES: _AGAIN,
-        SignInReason.RATE: _AGAIN,
         SignInReason.CHANGED: _AGAIN,
     }
 )
@@ -206,20 +202,10 @@ AADSTS_CURES: Mapping[str, _Cure] = MappingProxyType(
 _PEOPLE = frozenset(
     {
         SignInReason.NOT_PROVISIONED,
-        SignInReason.NO_UPN,
         SignInReason.NOT_BY_SCIM,
         SignInReason.INACTIVE,
         SignInReason.AMBIGUOUS,
         SignInReason.MISMATCH,
-    }
-)
-#: Reasons that no test meets, and the end of their text's key (``meaning.sso.…``).
-_UNHINTED: Mapping[str, str] = MappingProxyType(
-    {
-        SignInReason.OFF: "off",
-        SignInReason.STATE: "again",
-        SignInReason.CIRCLES: "circles",
-        SignInReason.RATE: "rate",
     }
 )
 #: Reasons that come with the account's own registration.
@@ -273,7 +259,9 @@ def _sign_in(entry: LogEntryMixin) -> Explanation:
         cure = own or AADSTS_CURES[meaning]
     elif reason in _PEOPLE:
         return _with_cure(say(f"nobody.{reason}"), cure)
-    elif reason in _UNHINTED or reason not in SIGN_IN_CURES:
-        return _with_cure(say(f"meaning.sso.{_UNHINTED.get(reason, 'unknown')}"), cure)
+    elif reason == SignInReason.OFF:  # no test meets it, so that it has no hint
+        return _with_cure(say("meaning.sso.off"), cure)
+    elif reason not in SIGN_IN_CURES:
+        return _with_cure(say("meaning.sso.unknown"), cure)
     redirect_uri = oidc.redirect_uri(get_state()) if meaning == "redirect_uri" else ""
     return _with_cure(refusals.hint(reason, number, is_own=is_own, redirect_uri=redirect_uri), cure)

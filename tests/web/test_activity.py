@@ -703,6 +703,11 @@ def test_every_refused_sign_in_is_explained(app: Flask) -> None:
         SignInReason.TEST_SESSION,
         SignInReason.NOTHING_TO_TEST,
         SignInReason.CONSENT,
+        # Told to the person or to the tester alone: anybody can bring them about.
+        SignInReason.STATE,
+        SignInReason.CIRCLES,
+        SignInReason.RATE,
+        SignInReason.NO_UPN,
     }
     assert set(explanations.SIGN_IN_CURES) == set(SignInReason) - unlogged
     for reason in explanations.SIGN_IN_CURES:
