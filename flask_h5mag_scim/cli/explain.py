@@ -259,7 +259,8 @@ def _account_id(state: State, name: str | None) -> Any:
 def any_account(state: State) -> Any:
     """The key of some account, to ask for plans with; one that nobody has where there is none."""
     key = single_key(state.scim.account)
-    found = state.session.scalar(sa.select(key).limit(1))
+    bind = {"mapper": sa.inspect(state.scim.account)}
+    found = state.session.scalar(sa.select(key).limit(1), bind_arguments=bind)
     if found is not None:
         return found
     kind = key.type.python_type

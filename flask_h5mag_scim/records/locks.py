@@ -34,4 +34,7 @@ def lock_account(session: Session, account: type[Any], account_id: Any) -> None:
     """
     begin_write(session, account)
     key = single_key(account)
-    session.execute(sa.select(key).where(key == account_id).with_for_update(key_share=True))
+    session.execute(
+        sa.select(key).where(key == account_id).with_for_update(key_share=True),
+        bind_arguments={"mapper": sa.inspect(account)},
+    )

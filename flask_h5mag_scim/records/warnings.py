@@ -99,4 +99,5 @@ def watched(session: Session, records: Records, *, after: Any = None, limit: int
     )
     if after is not None:
         found = found.where(key > after)
-    return list(session.scalars(found.order_by(key).limit(limit)))
+    bind = {"mapper": sa.inspect(records.account)}
+    return list(session.scalars(found.order_by(key).limit(limit), bind_arguments=bind))
