@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import click
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
@@ -268,6 +269,18 @@ def test_the_start_warns_who_serves_and_no_command(
         result = CliRunner().invoke(FlaskGroup(create_app=factory), [command])
     assert isinstance(result.exception, SystemExit | None), result.exception
     assert ("H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text) is warns
+
+
+def test_a_server_that_is_a_command_itself_warns(caplog: pytest.LogCaptureFixture) -> None:
+    """As uvicorn is one of click's."""
+
+    @click.command("uvicorn")
+    def serve() -> None:
+        fresh(H5MAG_SCIM_MAX_RESULT=5).register_blueprint(scim.blueprint)
+
+    with caplog.at_level(logging.WARNING):
+        assert CliRunner().invoke(serve).exit_code == 0
+    assert "H5MAG_SCIM_MAX_RESULT is not a setting" in caplog.text
 
 
 def test_a_command_says_what_is_wrong_and_not_where(monkeypatch: pytest.MonkeyPatch) -> None:

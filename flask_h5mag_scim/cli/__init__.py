@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from flask.cli import ScriptInfo
 
 from . import account, brake, check, explain, logs, oauth, sso, tokens, warn
 from .shell import Group
@@ -27,4 +28,6 @@ def is_beginning() -> bool:
     What is printed then is mailed by cron with each run; ``flask scim check`` says all of it.
     """
     context = click.get_current_context(silent=True)
-    return context is not None and context.info_name != "run"
+    if context is None or context.find_object(ScriptInfo) is None:
+        return False  # servers have commands of click's, too
+    return context.info_name != "run"
