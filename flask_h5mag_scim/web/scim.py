@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from ..protocol import messages
-from ..protocol.errors import MethodNotAllowed, NotFound, NotImplementedHere
+from ..protocol.errors import MethodNotAllowed, NotFound, NotImplementedHere, SCIMError
 from ..state import State, get_state
 from . import bearer, bulk, cors, discovery, journal, search, tracing, verbs
 from .exchange import (
@@ -61,6 +61,7 @@ def _carry_out(path: str, state: State, *, can_repeat: bool = True) -> Response:
     message = http_message(path)
     caller: bearer.Caller | None = None
     exchange: Exchange | None = None
+    error: SCIMError | None = None
     try:
         caller = bearer.identify(state)
         bearer.admit(state, caller)
@@ -70,11 +71,8 @@ def _carry_out(path: str, state: State, *, can_repeat: bool = True) -> Response:
             state.session.commit()
     except Exception as cause:
         state.session.rollback()
-        if can_repeat and is_given_up(cause):
-            # Of two requests that wait for each other the database gives one up. Nothing of
-            # it is done, and a second time nothing is in its way.
-            return _carry_out(path, state, can_repeat=False)
-        error = as_scim_error(cause)
+        if not (can_repeat and is_given_up(cause)):
+            error = as_scim_error(cause)
     else:
         journal.touch(state, caller)
         for about, change in answer.changes:
@@ -82,8 +80,12 @@ def _carry_out(path: str, state: State, *, can_repeat: bool = True) -> Response:
             # What a receiver wrote and did not commit is not kept by chance.
             state.session.rollback()
         return _response(answer)
-    # Not while it is handled: what fails here would be told with its text, and with the values
-    # in that.
+    # Not while the cause is handled: what fails from here on would be told with its text, and
+    # with the values in that.
+    if error is None:
+        # Of two requests that wait for each other the database gives one up. Nothing of it is
+        # done, and a second time nothing is in its way.
+        return _carry_out(path, state, can_repeat=False)
     journal.record_refusal(state, caller, message, exchange, error)
     return _response(Answer(error.status, error.body()), error.headers())
 
