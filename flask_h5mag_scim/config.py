@@ -348,8 +348,9 @@ def read(values: Mapping[str, Any], *, development: bool) -> tuple[Config, list[
         config.sso_url_prefix,
         config.oauth_url_prefix,
     ]
+    path = urlsplit(config.public_url or "").path
     for prefix in prefixes:
-        if config.public_url is not None and config.public_url.endswith(prefix):
+        if path.endswith(prefix):
             raise ConfigurationError(
                 f"{PREFIX}PUBLIC_URL ends in {prefix!r}, which is added to it: give the "
                 "application's own address, like 'https://app.h5mag.com'."

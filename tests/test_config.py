@@ -154,7 +154,8 @@ def test_the_public_address_is_the_applications(path: str) -> None:
     """Not the Provisioning URL: every address would have its path twice."""
     with pytest.raises(ConfigurationError, match="which is added to it: give the application's"):
         started(PUBLIC_URL=f"https://a.example{path}")
-    assert started(PUBLIC_URL="https://a.example/below/").public_url == "https://a.example/below"
+    for url in ("https://a.example/below", "https://sso"):
+        assert started(PUBLIC_URL=f"{url}/").public_url == url
 
 
 def test_the_public_address_and_a_secret_are_needed_outside_of_development() -> None:
