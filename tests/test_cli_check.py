@@ -82,6 +82,8 @@ class Host:
     resource: Callable[..., UserResource] = UserResource
     #: Addresses that are the application's own.
     routes: tuple[str, ...] = ()
+    #: Of Flask itself.
+    options: dict[str, Any] = field(default_factory=dict)
     #: What happens to the database after it was made.
     migrate: str = ""
     templates: dict[str, str] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class Host:
 
         db = SQLAlchemy(model_class=Base)
         self.scim = scim = self._extension(db)
-        app = Flask("host")
+        app = Flask("host", **self.options)
         app.config.update({**SETTINGS, "SQLALCHEMY_DATABASE_URI": url, **self.settings})
         if self.templates:
             app.jinja_env.loader = DictLoader(self.templates)
@@ -419,6 +421,12 @@ def faults_in_code() -> dict[str, tuple[Host, str, str, str]]:
             "address_taken",
             "error",
             "_OAUTH_URL_PREFIX",
+        ),
+        "hosts told apart": (
+            Host(options={"host_matching": True, "static_host": "localhost"}),
+            "host_matching",
+            "error",
+            "web server",
         ),
         "roles without an owner": (
             Host(

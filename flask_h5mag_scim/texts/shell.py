@@ -208,6 +208,10 @@ TEXTS: dict[str, str] = {
     "extension.",
     "cure.address_taken": "Give the application's view another address, or set the extension's "
     "prefix: H5MAG_SCIM_URL_PREFIX, …_PAGE_URL_PREFIX, …_SSO_URL_PREFIX, …_OAUTH_URL_PREFIX.",
+    "check.host_matching": "The application was made with host_matching, and the extension's "
+    "addresses name no host: nothing answers them.",
+    "cure.host_matching": "Make it without, and let the web server in front of it tell hosts "
+    "apart.",
     "check.login_endpoint": "There is no view {endpoint!r}, which H5MAG_SCIM_LOGIN_ENDPOINT names "
     "(or its default): whoever is refused, or has to sign in once more, gets an error.",
     "cure.login_endpoint": "Set it to the endpoint of your login view, like 'auth.login'.",

@@ -53,7 +53,10 @@ def _addresses(app: Flask, config: Config) -> Iterator[Finding]:
 
 
 def _taken(app: Flask, config: Config) -> Iterator[Finding]:
-    """Addresses of ours that a view of the host's answers, which was there first."""
+    """Addresses of ours that a view of the host's answers, which was there first, or nothing."""
+    if app.url_map.host_matching:
+        yield finding(Severity.ERROR, "host_matching")
+        return
     adapter = app.url_map.bind("localhost")
     for prefix, path, blueprint in (
         (config.page_url_prefix, "", frame.blueprint),
