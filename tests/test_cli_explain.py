@@ -89,9 +89,8 @@ def test_an_index_that_the_order_keeps_from_use_is_told_so(app: Flask) -> None:
     assert explain(app, 'externalId eq "x"', "--resource", "Group")["found_by_index"] is True
 
 
-@both_databases
-def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
-    """Without the word that it is still small."""
+def grow(app: Flask) -> None:
+    """So many people in acme that the database's plan is what counts."""
     with app.app_context():
         account = get_account().id
         people = [
@@ -101,6 +100,12 @@ def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
         db.session.execute(sa.insert(User), people)
         db.session.execute(sa.text("ANALYZE"))
         db.session.commit()
+
+
+@both_databases
+def test_a_large_table_is_judged_by_its_plan_alone(app: Flask) -> None:
+    """Without the word that it is still small."""
+    grow(app)
     found = explain(app, 'userName eq "u5"', "--account", "acme")
     # Both begin with the name that is looked for; the database takes the one it likes better.
     names = ("uq_user_username", "ix_user_login_username")
@@ -120,19 +125,13 @@ def test_what_a_small_table_cannot_tell_is_not_promised(app: Flask) -> None:
     assert ("No index helps" in (related["cure"] or "")) is is_sqlite
     small = explain(app, 'userName gt "a"', "--account", "acme")
     assert "as soon as" not in small["verdict"]
-    with app.app_context():
-        people = [
-            {"account_id": account, "username": f"u{n}", "email": f"u{n}", "scim_extra": {}}
-            for n in range(12_000)
-        ]
-        db.session.execute(sa.insert(User), people)
-        db.session.execute(sa.text("ANALYZE"))
-        db.session.commit()
+    grow(app)
     large = explain(app, 'userName gt "a"', "--account", "acme")
     # The key at the end of an index brings no order into a range.
     assert "sa.Index" not in (large["cure"] or "")
     either = explain(app, 'userName eq "u5" or externalId eq "x"', "--account", "acme")
-    if either["found_by_index"]:
+    assert either["found_by_index"] is not is_sqlite
+    if not is_sqlite:  # which has both named
         assert "username" in either["verdict"]
         assert "external_id" in either["verdict"]
 
