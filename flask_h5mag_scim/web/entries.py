@@ -80,8 +80,8 @@ def headline(entry: LogEntryMixin, names: Names | None = None) -> str:
     known = names or {}
     if entry.event == Event.GROUP_UPDATED and set(entry.paths or ()) == {"members"}:
         return _membership(entry, known)
-    if entry.event == Event.USER_UPDATED and entry.changes:
-        attributes = _attributes(list(entry.changes))
+    if entry.event == Event.USER_UPDATED and entry.paths:
+        attributes = _attributes(entry.paths)
         return say("updated.told", what=_whom(entry, known), attributes=attributes)
     if entry.event == Event.REFUSED and f"refused.{entry.method}" in TEXTS:
         return say(f"refused.{entry.method}", what=_whom(entry, known))

@@ -194,8 +194,13 @@ def test_who_has_a_value_already_is_named_and_leads_there(
     assert [row["resource_id"] for row in rows] == [ada["id"], grace["id"], ada["id"]]
 
 
-def test_an_update_names_what_was_changed(app: Flask, entra: Entra, owner: Admin) -> None:
-    """Not only that it was one: the first three, an extension's without its long name."""
+@pytest.mark.parametrize("values", [LogValues.MASKED, LogValues.NONE])
+def test_an_update_names_what_was_changed(
+    app: Flask, entra: Entra, owner: Admin, values: LogValues
+) -> None:
+    """Not only that it was one: the first three, an extension's without its long name. Also
+    where the log keeps no values but the names of attributes."""
+    reconfigure(app, log_values=values)
     grace = entra.user("grace", displayName="Grace")
     department = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
     for changed in (
