@@ -65,7 +65,8 @@ def _check_callback(name: str, callback: object, arguments: tuple[str, ...]) -> 
     if not callable(callback):
         raise TypeError(f"{name} must be a function.")
     try:
-        signature = inspect.signature(callback)
+        # What a decorator passes on is its own affair.
+        signature = inspect.signature(callback, follow_wrapped=False)
     except ValueError:
         return  # one written in C that does not say
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from functools import cache, wraps
 from typing import Any
 
 import click
@@ -388,9 +390,20 @@ def test_callbacks_take_what_they_are_called_with(name: str, callback: Any, call
 
 
 def test_callbacks_may_take_more_and_be_any_callable() -> None:
-    """Defaults, ``*args``, methods and what says nothing about itself are all well."""
+    """Defaults, ``*args``, methods, what a decorator gives more to, and what says nothing about
+    itself are all well."""
+
+    def with_clock(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def called(*given: Any) -> Any:
+            return function("now", *given)
+
+        return called
+
     Host().scim(
         can_manage=lambda *people: True,
+        is_protected=with_clock(lambda at, user: False),
+        second_factor=cache(lambda user: True),
         is_licensed={}.get,
         find_account=int,
         mail_admins=lambda account, subject, text, sender="us": None,
