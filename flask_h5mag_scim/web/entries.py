@@ -125,9 +125,9 @@ def _name(entry: LogEntryMixin, names: Names, id: str | None) -> str | None:
 
 
 def _subject(entry: LogEntryMixin) -> str | None:
-    """The id of the user or group that it was about; who was not created has none."""
-    is_new = entry.event == Event.REFUSED and entry.method == "POST"
-    return None if is_new else entry.resource_id
+    """The id of the user or group that it was about. Who was not created has none: what stands
+    there is whoever is in the way."""
+    return None if entry.resource_id == entry.holder_id else entry.resource_id
 
 
 def _whom(entry: LogEntryMixin, names: Names) -> str:
