@@ -18,6 +18,9 @@ SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 #: More levels than any SCIM body has; Python's reader itself gives up much later.
 MAX_DEPTH = 20
 
+#: What is written was made here, a tree: nothing to look for circles in.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
 
 def read_object(data: bytes) -> dict[str, Any]:
     """The JSON object in a request's body.
@@ -226,4 +229,4 @@ def list_response(
 
 def write(document: Mapping[str, Any]) -> bytes:
     """A message as it goes on the wire."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(document).encode()

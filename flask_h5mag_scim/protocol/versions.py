@@ -25,7 +25,8 @@ def entity_tag(document: Mapping[str, Any], revision: int | None = None) -> str:
         others.
     :param revision: counts the changes of what is not in the document: a group's members.
     """
-    said = {name: value for name, value in document.items() if name != "meta"}
+    said = dict(document)
+    said.pop("meta", None)
     text = _ENCODER.encode([revision, said])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
 

@@ -35,6 +35,10 @@ Values = dict[str, tuple[Any, Any]]
 _NEVER_MAPPED = frozenset({"id", "schemas", "groups", "members", "password"})
 _MADE = ("schemas", "id", "meta", "groups", "members", "password")
 
+#: An element of a list, as reading makes it: what its brackets say, whether it comes first, and
+#: of each value that is kept of it the place, the sub-attribute and the field.
+_Part = tuple[Mapping[str, Any], bool, list[tuple[int, str, fields.Field[Any] | None]]]
+
 #: How many paths a map remembers the rows of.
 _MAX_FOUND = 256
 
@@ -188,12 +192,32 @@ class AttributeMap:
         self._names = list(dict.fromkeys(entry.attribute for entry in self.entries))
         if self.extra and self.extra not in self._names:
             self._names.append(self.extra)
-        #: The single-valued rows, as reading takes them apart.
+        places = {name: place for place, name in enumerate(self._names)}
+        self._place_of_extra = places.get(self.extra) if self.extra else None
+        #: The rows as reading takes them: where among the values of all names each one's is.
         self._plan = [
-            (e.attribute, target, target.name, target.sub, leaf, not isinstance(leaf, Boolean))
+            (
+                places[e.attribute],
+                target,
+                target.name,
+                target.sub,
+                leaf,
+                not isinstance(leaf, Boolean),
+            )
             for e in self._plain
             for target, leaf in [(e.target, e.target.leaf)]
         ]
+        self._made: dict[tuple[str | None, str], list[_Part]] = {
+            place: [
+                (
+                    element.constants,
+                    element.first,
+                    [(places[e.attribute], e.sub, e.target.leaf) for e in element.slots],
+                )
+                for element in elements
+            ]
+            for place, elements in self._elements.items()
+        }
 
     # Start-up checks
 
@@ -387,24 +411,22 @@ class AttributeMap:
         """:meth:`document` for several entities, or for several rows of one statement."""
         names = self._names
         if not (sources and isinstance(sources[0], sa.Row)):
-            found = [{name: getattr(each, name) for name in names} for each in sources]
-            if self.extra:
-                # A row's JSON was decoded for it alone; an entity's is still the entity's.
-                for values in found:
-                    values[self.extra] = documents.copied(values[self.extra])
-            return [self._document(values) for values in found]
+            return [self._document([getattr(each, name) for name in names]) for each in sources]
         # A row takes ten times as long to answer to a name as to a number.
         places = {name: place for place, name in enumerate(sources[0]._fields)}
         take = itemgetter(*(places[name] for name in names))
         rows = ((take(row),) if len(names) == 1 else take(row) for row in sources)
-        return [self._document(dict(zip(names, row, strict=True))) for row in rows]
+        return [self._document(row) for row in rows]
 
-    def _document(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = (values[self.extra] if self.extra else None) or {}
+    def _document(self, values: Sequence[Any]) -> dict[str, Any]:
+        """A document of the values of all names, in their order."""
+        kept = None if self._place_of_extra is None else values[self._place_of_extra]
+        # A copy: an entity's is still the entity's.
+        result: dict[str, Any] = documents.copied(kept) if kept else {}
         # A list does this for every value on the page. What most of them are is done right
         # here, without asking the schema again: texts at the top or one level below it.
-        for attribute, target, name, sub, leaf, is_text in self._plan:
-            value = values[attribute]
+        for place, target, name, sub, leaf, is_text in self._plan:
+            value = values[place]
             if value is None:
                 continue
             if not is_text or type(value) is not str:
@@ -417,10 +439,11 @@ class AttributeMap:
                 inner[sub] = value
             else:
                 result[name] = {sub: value}
-        for (urn, name), elements in self._elements.items():
+        for (urn, name), parts in self._made.items():
             if urn is not None or result.get(name) is not None:
-                self._read_elements(result, values, elements)
-            elif made := _made_of(values, elements):
+                named = dict(zip(self._names, values, strict=True))
+                self._read_elements(result, named, self._elements[urn, name])
+            elif made := _made_of(values, parts):
                 # Nothing of it is in "*", as usual: nothing to find there and to sort.
                 result[name] = made
         return result
@@ -582,22 +605,22 @@ class AttributeMap:
         return [path for path in paths if self.find(path) is None]
 
 
-def _made_of(values: Mapping[str, Any], elements: list[Element]) -> list[dict[str, Any]]:
+def _made_of(values: Sequence[Any], parts: list[_Part]) -> list[dict[str, Any]]:
     """The list of a multi-valued attribute of which only the rows keep something."""
     made = []
     first: dict[str, Any] | None = None
     is_said = False
-    for element in elements:
+    for constants, is_first, slots in parts:
         one: dict[str, Any] | None = None
-        for slot in element.slots:
-            value = values[slot.attribute]
+        for place, sub, leaf in slots:
+            value = values[place]
             if value is not None:
-                one = {**element.slots[0].constants} if one is None else one
-                one[slot.target.sub or "value"] = on_wire(value, slot.target.leaf)
+                one = {**constants} if one is None else one
+                one[sub] = on_wire(value, leaf)
         if one is not None:
             made.append(one)
             is_said = is_said or one.get("primary") is True
-            first = one if element.first else first
+            first = one if is_first else first
     if first is not None and not is_said:
         first.setdefault("primary", True)
     return made
