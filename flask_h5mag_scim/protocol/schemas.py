@@ -84,8 +84,13 @@ class Complex(fields.Nested):
 
     def __init__(self, sub_attributes: dict[str, fields.Field[Any]], **options: Any) -> None:
         self.sub_attributes = sub_attributes
+        self.needed = _needed(sub_attributes)
         schema = Schema.from_dict(dict(sub_attributes))
         super().__init__(schema(unknown=INCLUDE), unknown=INCLUDE, **options)
+
+
+def _needed(attributes: Mapping[str, fields.Field[Any]]) -> frozenset[str]:
+    return frozenset(name for name, field in attributes.items() if field.required)
 
 
 def _about(description: str, **characteristics: Any) -> dict[str, Any]:
@@ -435,7 +440,7 @@ def _checked(loader: Schema, part: Any, prefix: str, errors: dict[str, Any]) -> 
         if name not in loader.fields or not loader.fields[name].dump_only
     }
     try:
-        found: dict[str, Any] = loader.load(writable)
+        found: dict[str, Any] = _loaded(loader, writable)
     except ValidationError as error:
         messages = error.messages_dict
         errors |= {prefix + name: text for name, text in messages.items()}
@@ -447,6 +452,59 @@ def _checked(loader: Schema, part: Any, prefix: str, errors: dict[str, Any]) -> 
                 errors[prefix + name] = [f"More than {MAX_ELEMENTS} values."]
             _leave_one_primary(value)
     return found
+
+
+def _loaded(loader: Schema, part: dict[str, Any]) -> dict[str, Any]:
+    """What the schema makes of ``part``. To go through all of it, marshmallow takes as long as
+    the database takes to insert it; what is as most of them are, it would only copy."""
+    if _is_plain(part, loader.fields, _needed_of(loader)):
+        return part
+    loaded: dict[str, Any] = loader.load(part)
+    return loaded
+
+
+@lru_cache(maxsize=16)
+def _needed_of(loader: Schema) -> frozenset[str]:
+    return _needed(loader.fields)
+
+
+#: What takes any text, unless it has a validator.
+_TEXTS = frozenset({String, Reference, Binary})
+
+
+def _is_plain(
+    part: dict[str, Any], known: Mapping[str, fields.Field[Any]], needed: frozenset[str]
+) -> bool:
+    """Whether an object is surely valid, and just as its fields would have it."""
+    return needed <= part.keys() and all(
+        name not in known or _is_taken(value, known[name]) for name, value in part.items()
+    )
+
+
+def _is_taken(value: Any, field: fields.Field[Any]) -> bool:
+    """Whether a field would surely take a value as it is. Of anything unusual the answer is no:
+    then the field itself is asked, and says what is wrong."""
+    kind = type(field)
+    if kind in _TEXTS:
+        found = type(value) is str
+    elif kind is Boolean:
+        found = type(value) is bool
+    elif isinstance(field, fields.List):
+        found = type(value) is list and all(_is_taken(item, field.inner) for item in value)
+    elif isinstance(field, Complex):
+        found = type(value) is dict and _is_plain(value, field.sub_attributes, field.needed)
+    else:
+        return False
+    return found and (not field.validators or _passes(value, field))
+
+
+def _passes(value: Any, field: fields.Field[Any]) -> bool:
+    try:
+        for check in field.validators:
+            check(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _leave_one_primary(elements: list[Any]) -> None:
