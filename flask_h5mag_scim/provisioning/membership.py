@@ -46,6 +46,22 @@ class Association:
 
     def add(self, session: Session, group_key: Any, keys: Sequence[Any]) -> list[Any]:
         """Put something into a group; what is in it already, stays. Returns what came."""
+        dialect = session.get_bind(**self._bind).dialect
+        insert = self._insert(dialect.name, telling=True) if dialect.insert_returning else None
+        if insert is None:
+            return self._add_absent(session, group_key, keys)
+        added: list[Any] = []
+        for batch in _batches(keys):
+            rows = [{self.group.key: group_key, self.member.key: key} for key in batch]
+            # As one of many, a row takes longer.
+            sent = rows[0] if len(rows) == 1 else rows
+            came = set(session.scalars(insert, sent, bind_arguments=self._bind))
+            added += [key for key in batch if key in came]
+        return added
+
+    def _add_absent(self, session: Session, group_key: Any, keys: Sequence[Any]) -> list[Any]:
+        """:meth:`add` with a look before it, for databases that do not tell what came, and where
+        most of it is there."""
         added: list[Any] = []
         for batch in _batches(keys):
             there = set(
@@ -61,8 +77,10 @@ class Association:
                 if key not in there
             ]
             if rows:
-                dialect = session.get_bind(**self._bind).dialect.name
-                session.execute(self._insert(dialect), rows, bind_arguments=self._bind)
+                # Somebody else may add the same person between the look and the insert.
+                insert = self._insert(session.get_bind(**self._bind).dialect.name)
+                insert = sa.insert(self.table) if insert is None else insert
+                session.execute(insert, rows, bind_arguments=self._bind)
             added += [row[self.member.key] for row in rows]
         return added
 
@@ -74,15 +92,18 @@ class Association:
         )
 
     @lru_cache(maxsize=8)  # noqa: B019, an association lives as long as its process
-    def _insert(self, dialect: str) -> Any:
-        # Somebody else may add the same person between the look and the insert.
+    def _insert(self, dialect: str, *, telling: bool = False) -> Any:
+        """An insert of what is not there yet, which says what it was if it is ``telling``;
+        ``None`` for a database that has none."""
         match dialect:
             case "postgresql":
-                return postgresql.insert(self.table).on_conflict_do_nothing()
+                insert: Any = postgresql.insert(self.table)
             case "sqlite":
-                return sqlite.insert(self.table).on_conflict_do_nothing()
+                insert = sqlite.insert(self.table)
             case _:
-                return sa.insert(self.table)
+                return None
+        insert = insert.on_conflict_do_nothing()
+        return insert.returning(self.member) if telling else insert
 
     def remove(self, session: Session, group_key: Any, keys: Sequence[Any]) -> int:
         """Take something out of a group. Returns how many left."""
@@ -120,7 +141,7 @@ class Association:
                 sa.select(self.member).where(self.group == group_key), bind_arguments=self._bind
             )
             gone = self.remove(session, group_key, [key for key in current if key not in wanted])
-        return self.add(session, group_key, keys), gone
+        return self._add_absent(session, group_key, keys), gone
 
     def forget_group(self, session: Session, group_key: Any) -> None:
         """Take everything out of a group."""
