@@ -551,7 +551,8 @@ def deserialize(field: fields.Field[Any] | None, value: Any, path: str) -> Any:
         if isinstance(field, fields.List):
             # A single value for a list is a list of one, as RFC 7644 §3.5.2.1 allows in "add".
             value = value if isinstance(value, list) else [value]
-        return field.deserialize(_writable(_respell_value(value, field), field))
+        value = _writable(_respell_value(value, field), field)
+        return value if _is_taken(value, field) else field.deserialize(value)
     except ValidationError as error:
         raise ValidationError({path: error.messages}) from None
 

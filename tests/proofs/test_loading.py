@@ -69,6 +69,31 @@ def test_a_plain_body_is_what_marshmallow_makes_of_it(sent: tuple[Table, dict[st
     event("valid" if found[1] is None else "refused")
 
 
+ALL = {**USER.core, **USER.extensions[ENTERPRISE_USER], **GROUP.core}
+
+
+@given(
+    sent=st.sampled_from(sorted(ALL)).flatmap(
+        lambda name: st.tuples(st.just(name), value_of(ALL[name]))
+    )
+)
+@examples(300)
+def test_a_plain_value_of_a_patch_is_what_marshmallow_makes_of_it(sent: tuple[str, Any]) -> None:
+    """The same for one value that an operation sends."""
+    name, value = sent
+
+    def deserialized() -> Any:
+        try:
+            return schemas.deserialize(ALL[name], value, name), None
+        except ValidationError as error:
+            return None, error.messages
+
+    found = deserialized()
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(schemas, "_is_taken", lambda *_: False)
+        assert found == deserialized()
+
+
 def test_what_is_plainly_valid_does_not_go_through_marshmallow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
