@@ -260,6 +260,13 @@ class Resource:
         """The primary key of an entity or of a row of :meth:`columns`."""
         return getattr(obj, self._key_name)
 
+    def keys_of(self, sources: Sequence[Any]) -> list[Any]:
+        """:meth:`key` of several entities, or of several rows of one statement."""
+        if len(sources) < 2 or not isinstance(sources[0], sa.Row):
+            return [self.key(each) for each in sources]
+        place = sources[0]._fields.index(self._key_name)
+        return [row[place] for row in sources]
+
     def id(self, obj: Any) -> str:
         """The SCIM id."""
         return str(self.key(obj))

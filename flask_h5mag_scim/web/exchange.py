@@ -227,7 +227,7 @@ def presented(
     resource = exchange.resource
     base = exchange.state.provisioning_url
     relation, related = resource.relation, {}
-    keys = [resource.key(source) for source in sources]
+    keys = resource.keys_of(sources)
     if keys and projection.shows(relation) and not (new and relation == "groups"):
         related = resource.related_to(exchange.session, exchange.account_id, keys)
     # A page has a hundred of these, and a group thousands of members: what is the same for all
@@ -236,7 +236,7 @@ def presented(
     name, urn, place = resource.name, resource.table.urn, f"{base}/{resource.endpoint}/"
     for number, (key, document) in enumerate(zip(keys, documents, strict=True)):
         id = str(key)
-        urns = [part for part in document if part.startswith("urn:")]
+        urns = [part for part in document if ":" in part and part.startswith("urn:")]
         result = {"schemas": [urn, *urns], "id": id, **document}
         if key in related:
             result[relation] = [_referred(one, base) for one in related[key]]
