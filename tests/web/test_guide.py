@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -251,13 +252,14 @@ def test_who_was_signed_out_is_not_asked_for_again(app: Flask, visit: Callable[.
     window.context.clear_cookies()
     asked: list[str] = []
     window.on("request", lambda request: asked.append(request.url))
-    window.clock.run_for(11_000)
+    with window.expect_response(lambda answer: urlsplit(answer.url).path == f"{URL}/live"):
+        window.clock.run_for(11_000)
     window.wait_for_timeout(300)
     window.clock.run_for(60_000)
     window.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     window.wait_for_timeout(300)
     pages = [url for url in asked if "/static/" not in url]
-    assert [url.rpartition("/")[2] for url in pages] == ["live"]
+    assert [urlsplit(url).path for url in pages] == [f"{URL}/live"]
     assert window.get_by_role("button", name="Generate Token").is_visible()
 
 
