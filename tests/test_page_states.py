@@ -226,6 +226,10 @@ def _one_token(customer: Customer) -> None:
     customer.token()
 
 
+def _used_token(customer: Customer) -> None:
+    customer.used(customer.token(), ago=timedelta(minutes=4))
+
+
 def _two_tokens(customer: Customer) -> None:
     customer.token("Old token", hours_old=5)
     customer.token("New token")
@@ -326,7 +330,8 @@ PAGES: dict[str, tuple[Callable[[Customer], None], Callable[[Page, Issuer], None
     "activity-empty": (_nothing, _go("/activity"), "Nothing has happened yet."),
     "generated": (_one_token, _generate, "Shown only once."),
     "mistakes": (_nothing, _make_mistakes, "The single sign-on settings are not saved"),
-    "revoke-only": (_one_token, _ask_revoke, "This is the only token in use."),
+    "revoke-only": (_used_token, _ask_revoke, "This is the only token in use."),
+    "revoke-unused": (_one_token, _ask_revoke, "nobody has used it yet"),
     "revoke-wrong": (_one_token, _revoke_wrongly, "This is not the fingerprint"),
     "revoke-one-of-two": (_two_tokens, _ask_revoke, "The other active token goes on"),
     "disconnect": (_stays_active, _go("/disconnect"), "Disconnect Microsoft Entra?"),

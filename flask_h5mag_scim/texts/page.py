@@ -126,6 +126,7 @@ TEXTS = {
     "revoke.lead": "A revoked token never works again. Nothing happens to people and teams that are already here.",
     "revoke.other": "The other active token goes on working. Make sure that Microsoft Entra uses that one: {name} ({fingerprint}).",
     "revoke.only": "This is the only token in use. With the next request Microsoft Entra is refused: provisioning stops, its job fails and goes into quarantine. Nobody is created, changed or deactivated until Microsoft Entra has a new token.",
+    "revoke.only.unused": "This is the only token, and nobody has used it yet. Microsoft Entra cannot connect until there is a new one.",
     "revoke.type": "Type the fingerprint {fingerprint} to confirm",
     "revoke.wrong": "This is not the fingerprint of the token. It is {fingerprint}.",
     "revoke.keep": "Keep it",

@@ -971,6 +971,10 @@ def test_revoking_the_only_token_asks_for_its_fingerprint(app: Flask, owner: Adm
     text = make_token(app, "acme")
     fingerprint = tokens.hash_text(text)[:6]
     link = revoke_link(owner.open(), text)
+    unused = owner.open(link)
+    assert "nobody has used it yet" in unused.notes
+    assert "quarantine" not in unused.notes, "nothing runs that could stop"
+    assert Entra(app.test_client(), text).get("/Users").status_code == 200
     question = owner.open(link)
     assert "goes into quarantine" in question.notes
     for typed in ("", "abcdeg"):
