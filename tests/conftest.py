@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -88,10 +89,9 @@ def password_hash() -> str:
     return generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
 
 
-@pytest.fixture
-def app(database_url: str) -> Iterator[Flask]:
-    """The example app with its accounts acme and globex (licensed) and umbrella (not)."""
-    app = create_app(
+def make_app(database_url: str) -> Flask:
+    """The example app, as most tests have it."""
+    return create_app(
         {
             "TESTING": True,
             "SECRET_KEY": "test",
@@ -101,6 +101,10 @@ def app(database_url: str) -> Iterator[Flask]:
             "H5MAG_SCIM_OIDC_CLIENT_SECRET": "a secret of the host",
         }
     )
+
+
+def fill(app: Flask) -> None:
+    """Make its tables, and accounts with an owner each."""
     with app.app_context():
         db.create_all()
         for slug, plan in (
@@ -121,10 +125,36 @@ def app(database_url: str) -> Iterator[Flask]:
             owner.password_hash = password_hash()
             db.session.add(owner)
         db.session.commit()
-    yield app
+    leave(app)
+
+
+def leave(app: Flask) -> None:
+    """Let go of the database."""
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database file that is filled: to copy it takes a tenth of the time that to fill one
+    does, and most tests begin with it."""
+    path = tmp_path_factory.mktemp("filled") / "host.sqlite"
+    fill(make_app(f"sqlite:///{path}"))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def app(database_url: str, filled_sqlite: bytes) -> Iterator[Flask]:
+    """The example app with its accounts acme and globex (licensed) and umbrella (not)."""
+    app = make_app(database_url)
+    url = sa.make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        Path(url.database or "").write_bytes(filled_sqlite)
+    else:
+        fill(app)
+    yield app
+    leave(app)
 
 
 @pytest.fixture
