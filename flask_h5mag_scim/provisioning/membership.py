@@ -44,10 +44,33 @@ class Association:
         #: By the table, a host with several databases finds the right one.
         self._bind: dict[str, Any] = {"clause": self.table}
 
+    @cached_property
+    def _is_unique(self) -> bool:
+        """Whether the table takes nothing into a group twice."""
+        pair = {self.group, self.member}
+        constraints: list[Any] = [
+            each
+            for each in self.table.constraints
+            if isinstance(each, sa.PrimaryKeyConstraint | sa.UniqueConstraint)
+        ]
+        constraints += [
+            index
+            for index in self.table.indexes
+            if index.unique
+            # One that speaks of some rows only says nothing of the others.
+            and not any(
+                name.endswith("_where") and condition is not None
+                for name, condition in index.dialect_kwargs.items()
+            )
+        ]
+        return any(each.columns and set(each.columns) <= pair for each in constraints)
+
     def add(self, session: Session, group_key: Any, keys: Sequence[Any]) -> list[Any]:
         """Put something into a group; what is in it already, stays. Returns what came."""
         dialect = session.get_bind(**self._bind).dialect
-        insert = self._insert(dialect.name, telling=True) if dialect.insert_returning else None
+        insert = None
+        if self._is_unique and dialect.insert_returning:
+            insert = self._insert(dialect.name, telling=True)
         if insert is None:
             return self._add_absent(session, group_key, keys)
         added: list[Any] = []
@@ -60,8 +83,8 @@ class Association:
         return added
 
     def _add_absent(self, session: Session, group_key: Any, keys: Sequence[Any]) -> list[Any]:
-        """:meth:`add` with a look before it, for databases that do not tell what came, and where
-        most of it is there."""
+        """:meth:`add` with a look before it: for a database that does not tell what came, or
+        would take it twice, and where most of it is there."""
         added: list[Any] = []
         for batch in _batches(keys):
             there = set(

@@ -37,6 +37,31 @@ plain = sa.Table(
 )
 
 
+#: Nothing in the database keeps anybody from being in a group twice.
+loose = sa.Table(
+    "loose",
+    Base.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("team", sa.Integer),
+    sa.Column("user", sa.Integer),
+    sa.Index(
+        "uq_loose_team",
+        "team",
+        unique=True,
+        **{f"{dialect}_where": sa.text("id < 0") for dialect in ("sqlite", "postgresql")},
+    ),
+)
+#: The same with a constraint beside the key.
+strict = sa.Table(
+    "strict",
+    Base.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("team", sa.Integer),
+    sa.Column("user", sa.Integer),
+    sa.UniqueConstraint("user", "team"),
+)
+
+
 @pytest.fixture
 def session(database_url: str) -> Iterator[Session]:
     engine = sa.create_engine(database_url)
@@ -49,6 +74,8 @@ def session(database_url: str) -> Iterator[Session]:
 MEMBERSHIPS = {
     "mapped": Membership(Mapped_, group="team_key", user="user_key"),
     "plain": Membership(plain, group="team", user="user"),
+    "loose": Membership(loose, group="team", user="user"),
+    "strict": Membership(strict, group="team", user="user"),
 }
 both_kinds = pytest.mark.parametrize("kind", MEMBERSHIPS)
 
